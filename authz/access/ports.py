@@ -1,0 +1,113 @@
+"""What the data plane needs from a store, in its own words.
+
+`store/sql` implements `Source`; the refresher and the principal cache consume it. Every read says the
+revision it was made at (one snapshot of the database), because that is what lets a cache know whether a change
+that arrived meanwhile is already in what it read.
+
+Not here: writing (that is `control/ports.py`), or how a hint travels (LISTEN/NOTIFY, a change counter).
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from authz.identity.records import AccessKey, Group, ManagedPolicy, User
+
+T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the field's usual one-letter name
+
+
+class ChangeKind(StrEnum):
+    """What a change-log row names; its key is in the comment."""
+
+    USER = "user"  # user id: record, status, tags, memberships or attachments changed, or it is gone
+    USER_NAME = "user_name"  # folded name: a user of this name came or went
+    GROUP = "group"  # group id: status or attachments changed, or it is gone
+    POLICY = "policy"  # policy id: created, document changed, or it is gone
+    ACCESS_KEY = "access_key"  # access key id: created, changed, or it is gone
+
+
+class Change(NamedTuple):
+    """One row of the change log: at `revision`, the thing of `kind` called `key` changed."""
+
+    revision: int
+    kind: ChangeKind
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class At(Generic[T]):
+    """A value as it was at `revision`."""
+
+    revision: int
+    value: T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeBatch:
+    """The changes after a revision, complete revisions only, in order.
+
+    `revision` is the last one contained (or the newest there is, when nothing changed). `is_truncated` tells
+    that more follow. `is_gap` tells that the log no longer reaches back that far: reload everything.
+    """
+
+    revision: int
+    changes: Sequence[Change]
+    is_truncated: bool = False
+    is_gap: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPrincipal:
+    """A user with everything that decides what it may do.
+
+    `groups` are all its groups, disabled ones included. `policy_ids` are those attached to the user and to its
+    enabled groups, without repetition, sorted; `deny_only_policy_ids` those attached to disabled groups only,
+    whose denies still hold.
+    """
+
+    user: User
+    groups: tuple[Group, ...]
+    policy_ids: tuple[str, ...]
+    deny_only_policy_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAccessKey:
+    """An access key, its sealed secret (`identity/sealing.py`), and its owner."""
+
+    key: AccessKey
+    sealed_secret: bytes
+    owner: StoredPrincipal
+
+
+class Source(Protocol):
+    """What the data plane reads. Every method raises `UnavailableError` when the database cannot be reached."""
+
+    async def revision(self) -> int:
+        """Return the newest committed revision (0 for an empty store); cheap, used as heartbeat."""
+        ...
+
+    async def changes_after(self, revision: int, limit: int) -> ChangeBatch:
+        """Return the changes after `revision`, at most about `limit` rows (a revision is never split)."""
+        ...
+
+    async def load_policies(self, ids: Collection[str] | None = None) -> At[Sequence[ManagedPolicy]]:
+        """Return all managed policies, or those of `ids` that exist."""
+        ...
+
+    async def find_access_key(self, access_key_id: str) -> At[StoredAccessKey | None]:
+        """Return the access key with exactly this id (case-sensitive), or `None`."""
+        ...
+
+    async def find_user(self, name: str) -> At[StoredPrincipal | None]:
+        """Return the user of this name (ignoring case), or `None`."""
+        ...
+
+    def hints(self) -> AsyncIterator[int]:
+        """Yield revisions as the database announces them, until closed; one open connection's life.
+
+        A hint may be lost, late, repeated or 0 ("look now"); it only says that reading the log is worthwhile.
+        Raises `UnavailableError` when the connection dies, which the implementation notices by a heartbeat.
+        """
+        ...

@@ -1,0 +1,42 @@
+"""An HTTP request as a signature sees it: the raw text of every part, nothing decoded.
+
+Signatures are computed over what was sent, and stores act on what it decodes to; keeping the raw text here
+and decoding in one place (`formats/s3_http.py`) is what keeps the two from drifting apart. Header bytes are
+read as Latin-1, so that encoding them back gives the very bytes that were on the wire.
+"""
+
+from collections.abc import Mapping
+
+
+class HttpRequest:
+    """A request as it came in over the wire, head first; built once per check by a format.
+
+    `path` is raw (percent-encoded as sent), without the query; `query` is raw, without its `?`. `headers` maps
+    lower-cased names to values; a header sent several times has its values joined with `,` in order, and its
+    name is in `repeated`. `host` is among the headers. `scheme` is `http` or `https` as the proxy saw it;
+    `source_ip` the client's address as trusted hops report it, empty when unknown. `body` is `None` when the
+    body was not sent along (the usual case), `b""` when there is none. Header values are unstripped.
+    """
+
+    __slots__ = ("body", "headers", "method", "path", "query", "repeated", "scheme", "source_ip")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        *,
+        repeated: frozenset[str] = frozenset(),
+        scheme: str = "http",
+        source_ip: str = "",
+        body: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self.repeated = repeated
+        self.scheme = scheme
+        self.source_ip = source_ip
+        self.body = body

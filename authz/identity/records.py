@@ -1,0 +1,93 @@
+"""The stored records that become principals: users, groups, access keys, managed policies, attachments.
+
+Frozen values shared by both planes. Names keep the case their author gave them; `name_key` is what they are
+compared by (`fold_name`), so that `Alice` and `alice` are one name in every database, as in AWS.
+
+Not here: how they are stored (`store/sql`), or who may change them (`control`).
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+NAME_LIMIT: Final = 128
+"""Longest user, group or policy name in characters (IAM: 64 for users, 128 for the others; MinIO: unbounded)."""
+
+
+def fold_name(name: str) -> str:
+    """Return what a name is compared by: NFC, then case-folded, then NFC again (Unicode 3.13, D145)."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+class Status(StrEnum):
+    """Whether a record is in force."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person or application. `id` (`AIDA…`) is its incarnation: a recreated user has another one.
+
+    Times are epoch seconds, UTC.
+    """
+
+    id: str
+    name: str
+    status: Status
+    created_at: float
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A set of users (`id`: `AGPA…`). A disabled group grants nothing; its denies still hold."""
+
+    id: str
+    name: str
+    status: Status
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """A credential's public half: id, owner (user id and name) and status. The secret is never in it."""
+
+    id: str
+    user_id: str
+    user_name: str
+    status: Status
+    created_at: float
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedPolicy:
+    """A stored policy document (`id`: `ANPA…`), byte for byte as its author sent it; `version` counts from 1."""
+
+    id: str
+    name: str
+    version: int
+    document: str
+    description: str
+    created_at: float
+    updated_at: float
+
+
+class TargetKind(StrEnum):
+    """What a policy can be attached to."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A policy bound to a user or group, by name."""
+
+    policy_name: str
+    target_kind: TargetKind
+    target_name: str
