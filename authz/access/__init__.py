@@ -1,0 +1,1 @@
+"""The data plane: may this happen, now? Caches, freshness, authentication, authorization."""

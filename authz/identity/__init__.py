@@ -1,0 +1,1 @@
+"""Who is asking: records, credentials, signatures. Pure: values in, values out."""

@@ -61,5 +61,9 @@ class Decision:
 
 ROOT: Final = Decision(verdict=Verdict.ALLOWED, reason=Reason.ROOT)
 NO_MATCH: Final = Decision(verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.NO_MATCH)
-PRINCIPAL_UNKNOWN: Final = Decision(verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.PRINCIPAL_UNKNOWN)
-PRINCIPAL_DISABLED: Final = Decision(verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.PRINCIPAL_DISABLED)
+PRINCIPAL_UNKNOWN: Final = Decision(
+    verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.PRINCIPAL_UNKNOWN
+)
+PRINCIPAL_DISABLED: Final = Decision(
+    verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.PRINCIPAL_DISABLED
+)

@@ -1,0 +1,1 @@
+"""Adapters that keep the records: what `access` reads and `control` writes."""

@@ -1,0 +1,1 @@
+"""The gRPC transport: grpcio's asyncio server around the surfaces."""
