@@ -20,7 +20,9 @@ T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the field's usual one-letter
 class ChangeKind(StrEnum):
     """What a change-log row names; its key is in the comment."""
 
-    USER = "user"  # user id: record, status, tags, memberships or attachments changed, or it is gone
+    USER = (
+        "user"  # user id: record, status, tags, memberships or attachments changed, or it is gone
+    )
     USER_NAME = "user_name"  # folded name: a user of this name came or went
     GROUP = "group"  # group id: status or attachments changed, or it is gone
     POLICY = "policy"  # policy id: created, document changed, or it is gone
@@ -92,7 +94,9 @@ class Source(Protocol):
         """Return the changes after `revision`, at most about `limit` rows (a revision is never split)."""
         ...
 
-    async def load_policies(self, ids: Collection[str] | None = None) -> At[Sequence[ManagedPolicy]]:
+    async def load_policies(
+        self, ids: Collection[str] | None = None
+    ) -> At[Sequence[ManagedPolicy]]:
         """Return all managed policies, or those of `ids` that exist."""
         ...
 

@@ -1,0 +1,224 @@
+"""Every metric the service exports, in one place, with its name, labels and meaning.
+
+The hot path cannot afford a lock and a bucket search in Python for each observation, so counters and
+histograms here are plain integers in dictionaries and lists, turned into Prometheus families only when somebody
+scrapes. That is safe because one event loop both counts and collects; another thread must not count.
+
+Names follow Prometheus: prefix `authz_`, base units, `_total` for counters; the gRPC ones carry the names that
+dashboards of the field expect (`grpc_server_…`). Labels are bounded: never a principal, bucket or key.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+LATENCY_BOUNDS: Final = (
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5,
+    0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5,
+)  # fmt: skip
+"""Upper bounds of every latency histogram, in seconds; decisions live in the first row."""
+
+Labels = tuple[str, ...]
+
+
+class Counter:
+    """A family of counters; a child is a tuple of label values."""
+
+    __slots__ = ("_help", "_labels", "_name", "values")
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
+        self._name, self._help, self._labels = name, help_text, tuple(labels)
+        self.values: dict[Labels, float] = {} if labels else {(): 0.0}
+
+    def inc(self, labels: Labels = ()) -> None:
+        """Count one more for the child with these label values."""
+        values = self.values
+        values[labels] = values.get(labels, 0.0) + 1.0
+
+    def collect(self) -> Metric:
+        """Return the family as it stands."""
+        family = CounterMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+class HistogramChild:
+    """One histogram: counts by bucket (the last is everything above) and the sum of what was observed."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(LATENCY_BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+
+class Histogram:
+    """A family of latency histograms in seconds; bind children once with `child`."""
+
+    __slots__ = ("_children", "_help", "_labels", "_name")
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
+        self._name, self._help, self._labels = name, help_text, tuple(labels)
+        self._children: dict[Labels, HistogramChild] = {}
+
+    def child(self, *labels: str) -> HistogramChild:
+        """Return the histogram with these label values, made on first use."""
+        return self._children.setdefault(labels, HistogramChild())
+
+    def collect(self) -> Metric:
+        """Return the family as it stands, buckets cumulative as the format wants them."""
+        family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, child in self._children.items():
+            total, buckets = 0, []
+            for bound, count in zip((*LATENCY_BOUNDS, float("inf")), child.counts, strict=True):
+                total += count
+                buckets.append(("+Inf" if bound == float("inf") else repr(bound), total))
+            family.add_metric(labels, buckets, child.sum)
+        return family
+
+
+class Gauge:
+    """A family of gauges, each read when somebody scrapes."""
+
+    __slots__ = ("_help", "_labels", "_name", "_reads")
+
+    def __init__(self, name: str, help_text: str, labels: Sequence[str] = ()) -> None:
+        self._name, self._help, self._labels = name, help_text, tuple(labels)
+        self._reads: dict[Labels, Callable[[], float]] = {}
+
+    def read_from(self, read: Callable[[], float], *labels: str) -> None:
+        """Let the child with these label values report what `read` returns at scrape time."""
+        self._reads[labels] = read
+
+    def collect(self) -> Metric:
+        """Return the family as it stands."""
+        family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, read in self._reads.items():
+            family.add_metric(labels, read())
+        return family
+
+
+class Metrics(Collector):
+    """All metrics of one running service, and the registry that exposes them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+        # What each request cost.
+        self.check_seconds = Histogram(
+            "authz_check_seconds",
+            "Time to answer one check, from its bytes to the answer's, by surface.",
+            ["surface"],
+        )
+        self.authenticate_seconds = Histogram(
+            "authz_authenticate_seconds",
+            "Time to verify one proof of identity, warm or cold, by surface.",
+            ["surface"],
+        )
+        self.authorize_seconds = Histogram(
+            "authz_authorize_seconds",
+            "Time to map and decide one request over policies in memory, by surface.",
+            ["surface"],
+        )
+        self.rpc_handled = Counter(
+            "grpc_server_handled_total",
+            "RPCs completed on the server, whatever their status.",
+            ["grpc_type", "grpc_service", "grpc_method", "grpc_code"],
+        )
+        self.rpc_seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Time from the start of a handler to its answer or status.",
+            ["grpc_type", "grpc_service", "grpc_method"],
+        )
+
+        # What was answered.
+        self.decisions = Counter(
+            "authz_decisions_total",
+            "Decisions made, by surface, verdict and the step that gave it.",
+            ["surface", "verdict", "reason"],
+        )
+        self.authentication_failures = Counter(
+            "authz_authentication_failures_total",
+            "Proofs of identity refused, by surface and AWS error code.",
+            ["surface", "code"],
+        )
+        self.rejected_requests = Counter(
+            "authz_rejected_requests_total",
+            "Requests refused before a decision because they are malformed, ambiguous or unsupported.",
+            ["surface", "code"],
+        )
+        self.internal_errors = Counter(
+            "authz_internal_errors_total", "Faults of this service itself; each is logged.", ["surface"]
+        )
+
+        # What is in memory, and how fresh it is.
+        self.cache_requests = Counter(
+            "authz_cache_requests_total",
+            "Look-ups in a cache of the data plane, by cache and result (hit, miss, negative).",
+            ["cache", "result"],
+        )
+        self.cache_entries = Gauge(
+            "authz_cache_entries", "Entries held by a cache of the data plane.", ["cache"]
+        )
+        self.policies = Gauge("authz_policies", "Managed policies held compiled in memory.")
+        self.quarantined_policies = Gauge(
+            "authz_quarantined_policies",
+            "Stored policies that do not compile; whoever they are attached to is denied.",
+        )
+        self.revision = Gauge("authz_revision", "Revision of the store that decisions are made on.")
+        self.snapshot_age = Gauge(
+            "authz_snapshot_age_seconds",
+            "Time since the state in memory was last confirmed to be the store's newest.",
+        )
+        self.changes_applied = Counter(
+            "authz_changes_applied_total", "Rows of the change log applied to memory."
+        )
+        self.resyncs = Counter(
+            "authz_resyncs_total", "Full reloads because the change log no longer reached back."
+        )
+        self.watch_restarts = Counter(
+            "authz_watch_restarts_total", "Times the connection that hears of changes was opened again."
+        )
+        self.database_errors = Counter(
+            "authz_database_errors_total", "Failed database operations, by operation.", ["operation"]
+        )
+
+        # What was recorded.
+        self.decision_log_written = Counter(
+            "authz_decision_log_written_total", "Records written to the decision log."
+        )
+        self.decision_log_dropped = Counter(
+            "authz_decision_log_dropped_total",
+            "Records lost because the decision log's queue was full or its file could not be written.",
+        )
+        self.build_info = Gauge(
+            "authz_build_info", "Constant 1, labelled with the running version.", ["version", "python"]
+        )
+        self.start_time = Gauge(
+            "process_start_time_seconds", "Start time of the process since the epoch."
+        )
+
+    def families(self) -> list[Counter | Histogram | Gauge]:
+        """Return every family, in the order of their definition."""
+        return [m for m in vars(self).values() if isinstance(m, Counter | Histogram | Gauge)]
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield what Prometheus scrapes."""
+        for family in self.families():
+            yield family.collect()
