@@ -15,6 +15,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Final
 
 from authz.access.policies import Policies
@@ -107,7 +108,7 @@ class Refresher:
         """Return the applied changes after `revision`, or `None` when they are no longer remembered."""
         if revision < self._remembered_from:
             return None
-        return [change for change in reversed(self._remembered) if change.revision > revision]
+        return takewhile(lambda change: change.revision > revision, reversed(self._remembered))
 
     # --- the two tasks ---
 

@@ -1,0 +1,167 @@
+"""From a principal and what it wants to an answer: decided, counted, recorded.
+
+The one place where a decision becomes an `Answer` with an id, a revision and an age, and the one place that
+refuses to answer from memory that is too old. Synchronous: what must be loaded was loaded before.
+
+Not here: the algorithm (`policy/decide.py`), or what a request means (formats).
+"""
+
+import secrets
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from authz.access.policies import Policies
+from authz.access.principals import UserEntry
+from authz.access.refresher import Refresher
+from authz.clock import Clock
+from authz.errors import UnavailableError
+from authz.policy.compile import PolicySet
+from authz.policy.decide import decide
+from authz.policy.decision import PRINCIPAL_DISABLED, Decision
+from authz.policy.request import AccessRequest
+from authz.telemetry.decision_log import DecisionLog, DecisionRecord
+from authz.telemetry.metrics import Metrics
+
+
+RESOURCE_LIMIT: Final = 1024
+"""Characters of a refused request's path that are recorded."""
+
+
+class Answer(NamedTuple):
+    """A decision as it is given: with its id, the revision it was made on, and that state's age in seconds.
+
+    `request` is the access request that determined it: of several that were all required, the first that is
+    not allowed, or the first where all are.
+    """
+
+    decision: Decision
+    decision_id: str
+    revision: int
+    age: float
+    request: AccessRequest
+
+
+class Asked(NamedTuple):
+    """What the decision log says about the asker, beside what was asked; texts may be empty."""
+
+    surface: str
+    access_key_id: str = ""
+    source_ip: str = ""
+
+
+class Authorizer:
+    """Decides access requests over the policies in memory."""
+
+    def __init__(
+        self,
+        policies: Policies,
+        refresher: Refresher,
+        decision_log: DecisionLog,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        max_staleness: float,
+    ) -> None:
+        """Refuse to decide when memory has not been confirmed for `max_staleness` seconds."""
+        self._policies = policies
+        self._refresher = refresher
+        self._log = decision_log
+        self._count = metrics.decisions.inc
+        self._clock = clock
+        self._max_staleness = max_staleness
+        # Ids are unique without asking the system for randomness each time: one draw, then a count.
+        self._id_prefix = secrets.token_hex(6).upper()
+        self._id_count = 0
+
+    def next_id(self) -> str:
+        """Return a decision id that no other process and no other decision has."""
+        self._id_count += 1
+        return f"{self._id_prefix}{self._id_count:010X}"
+
+    def check_age(self) -> float:
+        """Return the age of what is in memory, in seconds; raises `UnavailableError` past the bound."""
+        age = self._refresher.age()
+        if age > self._max_staleness:
+            raise UnavailableError("the state in memory is too old to decide on")
+        return age
+
+    def policies_of(self, entry: UserEntry) -> PolicySet:
+        """Return the policy set that decides for `entry`, built if a change has dropped it."""
+        return entry.handle.policies or self._policies.build(entry.handle)
+
+    def authorize(
+        self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float
+    ) -> Answer:
+        """Decide `requests`, at least one, all of which are required; `age` is what `check_age` said."""
+        policies = self.policies_of(entry)
+        first = decision = None
+        for request in requests:
+            outcome = decide(request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
+            if decision is None or not outcome.is_allowed:
+                first, decision = request, outcome
+            if not outcome.is_allowed:
+                break
+        assert first is not None, "an answer needs a question"
+        assert decision is not None
+        return self.conclude(decision, first, asked, age)
+
+    def conclude(
+        self, decision: Decision, request: AccessRequest, asked: Asked, age: float
+    ) -> Answer:
+        """Number, count and record a decision that is made."""
+        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request)
+        self._count((asked.surface, decision.verdict, decision.reason))
+        if not decision.is_allowed or self._log.wants_allow():
+            self._log.record(_record(answer, asked, self._clock.now()))
+        return answer
+
+    def refuse(self, asked: Asked, code: str, resource: str) -> str:
+        """Record a request that never came to a decision (no proof, no meaning) and return its id.
+
+        `code` is the code the client gets, `resource` what it asked for as far as that is known.
+        """
+        decision_id = self.next_id()
+        self._log.record(
+            DecisionRecord(
+                at=self._clock.now(),
+                decision_id=decision_id,
+                surface=asked.surface,
+                verdict="REFUSED",
+                reason="",
+                code=code,
+                principal="",
+                access_key_id=asked.access_key_id,
+                action="",
+                resource=resource[:RESOURCE_LIMIT],
+                policy="",
+                policy_version=0,
+                statement=0,
+                sid="",
+                revision=self._refresher.applied,
+                source_ip=asked.source_ip,
+            )
+        )
+        return decision_id
+
+
+def _record(answer: Answer, asked: Asked, now: float) -> DecisionRecord:
+    decision, request = answer.decision, answer.request
+    statement = decision.statement
+    return DecisionRecord(
+        at=now,
+        decision_id=answer.decision_id,
+        surface=asked.surface,
+        verdict=decision.verdict.value,
+        reason=decision.reason.value,
+        code="",
+        principal=request.principal.arn,
+        access_key_id=asked.access_key_id,
+        action=request.action,
+        resource=request.resource,
+        policy=statement.policy if statement else "",
+        policy_version=statement.version if statement else 0,
+        statement=statement.index if statement else 0,
+        sid=statement.sid if statement else "",
+        revision=answer.revision,
+        source_ip=asked.source_ip,
+    )

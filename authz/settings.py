@@ -1,0 +1,360 @@
+"""Settings: environment and TOML file → one frozen value. The only reader of the environment.
+
+Each setting is one field of `Settings` with its unit, default and reason; its environment variable is `AUTHZ_` and
+the field's name in capitals, its TOML key the field's name, flat (`access_max_staleness = "5m"`) or in a table
+(`[access]`, `max_staleness = "5m"`). The environment wins over the file. Unknown names are errors in both, with the
+nearest known one, because a misspelt bound is no bound. A setting that holds a secret can also be read from a file:
+`AUTHZ_ROOT_SECRET_KEY_FILE`.
+
+Not here: what the settings do. `authz config` prints the effective ones.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from authz.errors import InvalidError, quote
+from authz.identity.credential import Secret
+from authz.telemetry.logs import FORMATS
+
+PREFIX: Final = "AUTHZ_"
+CONFIG_FILE: Final = "AUTHZ_CONFIG_FILE"
+FILE_SUFFIX: Final = "_file"
+
+CLIENT_VARIABLES: Final = frozenset({
+    "AUTHZ_ACCESS_KEY", "AUTHZ_SECRET_KEY", "AUTHZ_CREDENTIALS", "AUTHZ_ADDRESS", "AUTHZ_CA_FILE",
+})  # fmt: skip
+"""Variables that speak to the command line as a client, not to the service."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidError("expected a text")
+    return value
+
+
+def _secret(value: object) -> Secret:
+    return Secret(_text(value))
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "yes": True, "on": True, "1": True}
+    known |= {"false": False, "no": False, "off": False, "0": False}
+    try:
+        return known[_text(value).lower()]
+    except KeyError:
+        raise InvalidError(f"{quote(str(value))} is neither true nor false") from None
+
+
+def _number(value: object, kind: type[int] | type[float], low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InvalidError("expected a number")
+    try:
+        number = kind(value)
+    except ValueError:
+        raise InvalidError(f"{quote(str(value))} is not a number") from None
+    if not low <= number <= high:
+        raise InvalidError(f"{quote(str(value))} is not between {low:g} and {high:g}")
+    return number
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    return lambda value: int(_number(value, int, low, high))
+
+
+def _share(value: object) -> float:
+    return _number(value, float, 0.0, 1.0)
+
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
+
+
+def _duration(low: float, high: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+        if match is None:
+            raise InvalidError(f"{quote(str(value))} is not a duration, such as `250ms`, `30s`, `5m`")
+        return _number(float(match[1]) * _UNITS[match[2]], float, low, high)
+
+    return parse
+
+
+def _address(value: object) -> str:
+    host, _, port = _text(value).rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise InvalidError(f"{quote(str(value))} is not an address, such as `127.0.0.1:50051`")
+    return _text(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    listed = value if isinstance(value, list) else _text(value).split(",")
+    return tuple(_text(name).strip() for name in listed if _text(name).strip())
+
+
+def _choice(*known: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if _text(value) not in known:
+            raise InvalidError(f"{quote(str(value))} is none of {', '.join(known)}")
+        return _text(value)
+
+    return parse
+
+
+def _account(value: object) -> str:
+    if not re.fullmatch(r"([0-9]{12})?", _text(value)):
+        raise InvalidError(f"{quote(str(value))} is not an account id: 12 digits, or empty")
+    return _text(value)
+
+
+def _setting(parse: Callable[[object], Any], default: Any, help_text: str) -> Any:
+    """Make a field: how its text is read, its default, and one line for people (unit, default, reason)."""
+    return field(default=default, metadata={"parse": parse, "help": help_text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the service; see each field's help."""
+
+    grpc_address: str = _setting(
+        _address, "127.0.0.1:50051", "where the data plane and the admin API listen"
+    )
+    http_address: str = _setting(
+        _address, "127.0.0.1:8080", "where health, readiness and metrics listen"
+    )
+    data_dir: Path = _setting(
+        _path, Path("var"), "folder of the embedded database, the root credential and the key ring"
+    )
+    database_url: str = _setting(
+        _text, "", "postgresql://… for production; empty: an SQLite file in the data folder"
+    )
+    root_access_key: str = _setting(
+        _text, "", "access key id of root; empty: made on first start, in the data folder"
+    )
+    root_secret_key: Secret = _setting(_secret, Secret(""), "secret of root, at least 8 characters")
+    master_key_file: Path | None = _setting(
+        _path, None, "key ring that seals secrets at rest; made on first start in the data folder"
+    )
+    account_id: str = _setting(
+        _account, "000000000000", "account in ARNs: 12 digits, or empty as Ceph's users have it"
+    )
+    region: str = _setting(_text, "us-east-1", "region that signatures must be scoped to")
+    region_aliases: tuple[str, ...] = _setting(
+        _names, (), "other regions accepted in signatures, separated by commas"
+    )
+
+    s3_domains: tuple[str, ...] = _setting(
+        _names, (), "domains below which a host name names a bucket; empty: path style only"
+    )
+    http_routes_file: Path | None = _setting(
+        _path, None, "TOML file of mappings for other HTTP services; see docs/mappings.md"
+    )
+    trusted_hops: int = _setting(
+        _whole(0, 16), 0, "proxies in front of Envoy whose X-Forwarded-For is believed"
+    )
+
+    access_max_staleness: float = _setting(
+        _duration(0.1, 86400), 300.0, "how old memory may be when the database is lost, then it is closed"
+    )
+    access_poll_interval: float = _setting(
+        _duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
+    )
+    access_cache_size: int = _setting(
+        _whole(1, 10_000_000), 100_000, "users, and as many access keys, held in memory"
+    )
+    access_concurrent_loads: int = _setting(
+        _whole(1, 1000), 16, "principals read from the database at a time; as many again may wait"
+    )
+    access_revision_wait: float = _setting(
+        _duration(0, 60), 2.0, "how long a check waits for the revision it demands"
+    )
+
+    store_use_notify: bool = _setting(
+        _flag, True, "listen to the database's notifications; without, only the poll interval"
+    )
+    store_pool_size: int = _setting(_whole(1, 1000), 8, "connections held to PostgreSQL")
+
+    serving_grace_period: float = _setting(
+        _duration(0, 600), 10.0, "how long calls in flight may take after SIGTERM"
+    )
+    serving_drain_delay: float = _setting(
+        _duration(0, 60), 0.5, "how long health says NOT_SERVING before the port closes"
+    )
+    serving_max_message_bytes: int = _setting(
+        _whole(65_536, 16_777_216), 4_194_304, "largest gRPC message taken, in bytes"
+    )
+    serving_max_concurrent_calls: int = _setting(
+        _whole(1, 1_000_000), 10_000, "calls in flight before new ones are refused"
+    )
+    serving_reflection: bool = _setting(_flag, True, "offer gRPC reflection")
+    tls_cert_file: Path | None = _setting(_path, None, "certificate chain of the gRPC port (PEM)")
+    tls_key_file: Path | None = _setting(_path, None, "private key of the gRPC port (PEM)")
+    tls_client_ca_file: Path | None = _setting(
+        _path, None, "CA that client certificates must come from; makes the gRPC port mutual TLS"
+    )
+
+    log_format: str = _setting(_choice(*FORMATS), "auto", "auto, json or text")
+    log_level: str = _setting(
+        _choice("debug", "info", "warning", "error"), "info", "least level of the service's log"
+    )
+    decision_log: str = _setting(
+        _text, "stdout", "where decisions are recorded: stdout, off, or a file's path"
+    )
+    decision_log_allow_sample_rate: float = _setting(
+        _share, 0.01, "share of allowed requests recorded; denied ones all are"
+    )
+
+    def __post_init__(self) -> None:
+        _check_together(self)
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database's URL, the embedded one's included."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'authz.db'}"
+
+    @property
+    def effective_master_key_file(self) -> Path:
+        """Where the key ring lies."""
+        return self.master_key_file or self.data_dir / "master-keys.json"
+
+    @property
+    def root_credentials_file(self) -> Path:
+        """Where a root credential made on first start is written."""
+        return self.data_dir / "root-credentials.json"
+
+    @property
+    def regions(self) -> frozenset[str]:
+        """Every region a signature may be scoped to."""
+        return frozenset({self.region, *self.region_aliases})
+
+
+class Described(NamedTuple):
+    """One setting for people: its variable, effective value with secrets redacted, where from, and help."""
+
+    name: str
+    value: str
+    source: str
+    help: str
+
+
+class Loaded(NamedTuple):
+    """The settings, and for each field that was set where its value came from."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def describe(self) -> list[Described]:
+        """Return every setting for people, in the order they are defined."""
+        return [
+            Described(
+                PREFIX + f.name.upper(),
+                _show(f.name, getattr(self.settings, f.name)),
+                self.sources.get(f.name, "default"),
+                f.metadata["help"],
+            )
+            for f in fields(Settings)
+        ]
+
+
+def load(environ: Mapping[str, str] | None = None, config_file: Path | None = None) -> Loaded:
+    """Read the settings from `environ` (the process's by default) and a TOML file.
+
+    The file is `config_file`, or what `AUTHZ_CONFIG_FILE` names. Raises `InvalidError` that names the variable or key.
+    """
+    environ = os.environ if environ is None else environ  # noqa: TID251 - this is the one reader
+    named = config_file or (Path(environ[CONFIG_FILE]) if environ.get(CONFIG_FILE) else None)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    given = [(f"{named}: {k}", k, v) for k, v in _read_toml(named).items()] if named else []
+    given += [
+        (name, name.removeprefix(PREFIX).lower(), value)
+        for name, value in sorted(environ.items())
+        if name.startswith(PREFIX) and name != CONFIG_FILE and name not in CLIENT_VARIABLES
+    ]
+    for place, key, value in given:
+        name, parsed = _parse(place, key, value)
+        values[name] = parsed
+        sources[name] = place
+    return Loaded(Settings(**values), sources)
+
+
+def _parse(place: str, key: str, value: object) -> tuple[str, Any]:
+    by_name = {f.name: f for f in fields(Settings)}
+    if key not in by_name and key.endswith(FILE_SUFFIX):
+        inner = key.removesuffix(FILE_SUFFIX)
+        if inner in {"root_access_key", "root_secret_key", "database_url"}:
+            key, value = inner, _read_secret_file(place, value)
+    if key not in by_name:
+        near = difflib.get_close_matches(key, by_name, n=1)
+        hint = f", did you mean {quote(PREFIX + near[0].upper())}?" if near else ""
+        raise InvalidError(f"{place} is not a setting{hint}")
+    try:
+        return key, by_name[key].metadata["parse"](value)
+    except InvalidError as error:
+        raise InvalidError(f"{place}: {error.message}") from None
+
+
+def _read_secret_file(place: str, value: object) -> str:
+    try:
+        return _path(value).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidError(f"{place}: the file cannot be read") from None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise InvalidError(f"{path}: the file cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{path}: {error}") from None
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}_{inner}": setting for inner, setting in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _show(name: str, value: object) -> str:
+    if isinstance(value, Secret):
+        return "(set, not shown)" if value.reveal() else ""
+    if name == "database_url":
+        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse settings that make no sense together; half a configuration is a mistake, not a default."""
+    if bool(settings.tls_cert_file) != bool(settings.tls_key_file):
+        raise InvalidError("AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE go together")
+    if settings.tls_client_ca_file and not settings.tls_cert_file:
+        raise InvalidError("AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE")
+    if bool(settings.root_access_key) != bool(settings.root_secret_key.reveal()):
+        raise InvalidError("AUTHZ_ROOT_ACCESS_KEY and AUTHZ_ROOT_SECRET_KEY go together")
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine can reach `address` (`host:port`)."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

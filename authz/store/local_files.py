@@ -1,0 +1,103 @@
+"""The two files of a first start: the root credential and the master key ring.
+
+There is no default password. Where the settings name neither, a random root credential and a random key are made
+once, written so that only the owner can read them (mode 0600, created exclusively, synced before the name appears)
+and read back at every later start. A file that others can read is refused rather than trusted.
+
+Not here: what the keys are used for (`identity/sealing.py`).
+"""
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from authz.errors import InvalidError
+from authz.identity.credential import (
+    ACCESS_KEY_ID_BYTES,
+    SECRET_BYTES,
+    Secret,
+    check_access_key_id,
+    check_secret,
+    make_access_key_id,
+    make_secret,
+)
+from authz.identity.sealing import KEY_SIZE, KeyRing, parse_key_ring
+
+PRIVATE: Final = 0o600
+OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+class RootCredential(NamedTuple):
+    """The one credential that is not stored in the database."""
+
+    access_key_id: str
+    secret: Secret
+
+
+def root_credential(path: Path, access_key_id: str, secret: Secret) -> RootCredential:
+    """Return the configured root credential, or the one in `path`, made there on first start.
+
+    Raises `InvalidError` for an unusable credential or file.
+    """
+    if not access_key_id:
+        access_key_id, secret = _parse_root(path, _read_or_make(path, _make_root))
+    check_access_key_id(access_key_id, field="root_access_key")
+    check_secret(secret, field="root_secret_key")
+    return RootCredential(access_key_id, secret)
+
+
+def key_ring(path: Path) -> KeyRing:
+    """Return the key ring in `path`, made there on first start. Raises `InvalidError` or `ParseError`."""
+    return parse_key_ring(_read_or_make(path, _make_ring))
+
+
+def _make_root() -> str:
+    credential = {
+        "accessKey": make_access_key_id(secrets.token_bytes(ACCESS_KEY_ID_BYTES)),
+        "secretKey": make_secret(secrets.token_bytes(SECRET_BYTES)).reveal(),
+    }
+    return json.dumps(credential, indent=2) + "\n"
+
+
+def _make_ring() -> str:
+    return KeyRing({f"k-{secrets.token_hex(4)}": secrets.token_bytes(KEY_SIZE)}).render()
+
+
+def _parse_root(path: Path, text: str) -> RootCredential:
+    try:
+        document = json.loads(text)
+        return RootCredential(str(document["accessKey"]), Secret(str(document["secretKey"])))
+    except (ValueError, TypeError, KeyError):
+        raise InvalidError(f"{path} is not a root credential: accessKey and secretKey in JSON") from None
+
+
+def _read_or_make(path: Path, make: Callable[[], str]) -> str:
+    try:
+        if not path.exists():
+            _create_private(path, make())
+        if path.stat().st_mode & OTHERS:
+            raise InvalidError(f"{path} can be read by others; run: chmod 600 {path}")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError(f"{path} cannot be read or made: {type(error).__name__}") from error
+
+
+def _create_private(path: Path, text: str) -> None:
+    """Create `path` with `text`, whole or not at all; another process that was first wins."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # made by another process meanwhile: its file is the one that counts
+    finally:
+        draft.unlink()
