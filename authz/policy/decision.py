@@ -37,7 +37,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementRef:
-    """Where a statement stands: the policy's ARN, its version, the statement's index from 0, and its `Sid`."""
+    """Where a statement stands: the policy's ARN, its version, the statement's index from 0, and its `Sid`.
+
+    For a quarantined policy, which has no statements, the index is 0 and the `Sid` empty.
+    """
 
     policy: str
     version: int

@@ -21,6 +21,16 @@ Values = tuple[str, ...]
 NO_FACTS: Final[Mapping[str, Values]] = {}
 
 
+def fold_key(key: str) -> str:
+    """Return the form a condition key is looked up by: lower-cased, except for what follows the first `/`.
+
+    Key names are case-insensitive, tag keys within them are not: `aws:PrincipalTag/Team` →
+    `aws:principaltag/Team`.
+    """
+    name, slash, rest = key.partition("/")
+    return name.lower() + slash + rest
+
+
 class PrincipalKind(StrEnum):
     """What kind of principal acts; the value is what `aws:PrincipalType` says."""
 

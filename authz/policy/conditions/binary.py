@@ -1,0 +1,32 @@
+"""`BinaryEquals`: bytes, written in base64 on both sides (AWS, "Binary condition operators"; RFC 4648 §4)."""
+
+import binascii
+from base64 import b64decode
+
+from authz.policy.conditions.outcome import UNEVALUABLE, Listed, Outcome
+from authz.policy.patterns import Match
+from authz.policy.request import Context
+
+
+def parse_binary(text: str) -> bytes | None:
+    """Read base64 with its padding, or return `None`."""
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def compile_binary(listed: Listed) -> Match:
+    """Compile `BinaryEquals`."""
+    wanted: set[bytes] = set()
+    for value in listed.values:
+        binary = parse_binary(value)
+        if binary is None:
+            raise listed.refuse(value, "base64")
+        wanted.add(binary)
+
+    def match(value: str, _context: Context) -> Outcome:
+        binary = parse_binary(value)
+        return UNEVALUABLE if binary is None else binary in wanted
+
+    return match

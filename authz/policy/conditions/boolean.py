@@ -1,0 +1,36 @@
+"""`Bool`: `true` and `false`, in any case."""
+
+from typing import Final
+
+from authz.policy.conditions.outcome import UNEVALUABLE, Listed, Outcome
+from authz.policy.patterns import Match
+from authz.policy.request import Context
+
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+def parse_boolean(text: str) -> bool | None:
+    """Read `true` or `false`, or return `None`."""
+    return _BOOLEANS.get(text.lower())
+
+
+def parse_booleans(listed: Listed) -> frozenset[bool]:
+    """Read the listed values; anything but `true` and `false` raises `ParseError`."""
+    wanted: set[bool] = set()
+    for value in listed.values:
+        boolean = parse_boolean(value)
+        if boolean is None:
+            raise listed.refuse(value, "`true` or `false`")
+        wanted.add(boolean)
+    return frozenset(wanted)
+
+
+def compile_boolean(listed: Listed) -> Match:
+    """Compile `Bool`."""
+    wanted = parse_booleans(listed)
+
+    def match(value: str, _context: Context) -> Outcome:
+        boolean = parse_boolean(value)
+        return UNEVALUABLE if boolean is None else boolean in wanted
+
+    return match
