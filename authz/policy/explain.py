@@ -1,8 +1,8 @@
 """The decision again, with every reason: which element of which statement matched or failed, and why.
 
-Slow and allocating, for people: `Explain`, the simulator, the console. It walks the documents element by element
-instead of using the index of `decide`, and tries every listed pattern by itself; a property test holds the two
-to the same answer.
+Slow and allocating, for people: `Explain`, the simulator, the console. It walks the documents element by
+element instead of using the index of `decide`, and tries every listed pattern by itself; a property test holds
+the two to the same answer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from authz.policy.compile import (
 from authz.policy.conditions.outcome import Outcome, Test
 from authz.policy.decision import NO_MATCH, ROOT, Decision, StatementRef
 from authz.policy.model import Condition, Effect
-from authz.policy.patterns import compile_arn, compile_cover, compile_overlap
+from authz.policy.patterns import Match, compile_arn, compile_cover, compile_overlap
 from authz.policy.request import AccessRequest, Context, PrincipalKind, fold_key
 
 SHOWN_VALUES: Final = 8
@@ -202,9 +202,7 @@ def _explain_resource(compiled: CompiledStatement, request: AccessRequest) -> El
     )
 
 
-def _relation(
-    compiled: CompiledStatement, *, is_prefix: bool
-) -> tuple[Callable[..., Callable[..., Outcome]], str]:
+def _relation(compiled: CompiledStatement, *, is_prefix: bool) -> tuple[Callable[..., Match], str]:
     if not is_prefix:
         return compile_arn, "matches"
     if (compiled.source.effect is Effect.ALLOW) is compiled.source.not_resources:
