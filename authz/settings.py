@@ -1,10 +1,10 @@
 """Settings: environment and TOML file → one frozen value. The only reader of the environment.
 
-Each setting is one field of `Settings` with its unit, default and reason; its environment variable is `AUTHZ_` and
-the field's name in capitals, its TOML key the field's name, flat (`access_max_staleness = "5m"`) or in a table
-(`[access]`, `max_staleness = "5m"`). The environment wins over the file. Unknown names are errors in both, with the
-nearest known one, because a misspelt bound is no bound. A setting that holds a secret can also be read from a file:
-`AUTHZ_ROOT_SECRET_KEY_FILE`.
+Each setting is one field of `Settings` with its unit, default and reason; its environment variable is
+`AUTHZ_` and the field's name in capitals, its TOML key the field's name, flat (`access_max_staleness =
+"5m"`) or in a table (`[access]`, `max_staleness = "5m"`). The environment wins over the file. Unknown
+names are errors in both, with the nearest known one, because a misspelt bound is no bound. A setting that
+holds a secret can also be read from a file: `AUTHZ_ROOT_SECRET_KEY_FILE`.
 
 Not here: what the settings do. `authz config` prints the effective ones.
 """
@@ -86,7 +86,9 @@ def _duration(low: float, high: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
         if match is None:
-            raise InvalidError(f"{quote(str(value))} is not a duration, such as `250ms`, `30s`, `5m`")
+            raise InvalidError(
+                f"{quote(str(value))} is not a duration, such as `250ms`, `30s`, `5m`"
+            )
         return _number(float(match[1]) * _UNITS[match[2]], float, low, high)
 
     return parse
@@ -166,7 +168,9 @@ class Settings:
     )
 
     access_max_staleness: float = _setting(
-        _duration(0.1, 86400), 300.0, "how old memory may be when the database is lost, then it is closed"
+        _duration(0.1, 86400),
+        300.0,
+        "how old memory may be when the database is lost, then it is closed",
     )
     access_poll_interval: float = _setting(
         _duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
@@ -271,7 +275,8 @@ class Loaded(NamedTuple):
 def load(environ: Mapping[str, str] | None = None, config_file: Path | None = None) -> Loaded:
     """Read the settings from `environ` (the process's by default) and a TOML file.
 
-    The file is `config_file`, or what `AUTHZ_CONFIG_FILE` names. Raises `InvalidError` that names the variable or key.
+    The file is `config_file`, or what `AUTHZ_CONFIG_FILE` names. Raises `InvalidError` that names the
+    variable or key.
     """
     environ = os.environ if environ is None else environ  # noqa: TID251 - this is the one reader
     named = config_file or (Path(environ[CONFIG_FILE]) if environ.get(CONFIG_FILE) else None)
@@ -344,7 +349,9 @@ def _check_together(settings: Settings) -> None:
     if bool(settings.tls_cert_file) != bool(settings.tls_key_file):
         raise InvalidError("AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE go together")
     if settings.tls_client_ca_file and not settings.tls_cert_file:
-        raise InvalidError("AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE")
+        raise InvalidError(
+            "AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE"
+        )
     if bool(settings.root_access_key) != bool(settings.root_secret_key.reveal()):
         raise InvalidError("AUTHZ_ROOT_ACCESS_KEY and AUTHZ_ROOT_SECRET_KEY go together")
 

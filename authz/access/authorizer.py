@@ -22,7 +22,6 @@ from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
 from authz.telemetry.metrics import Metrics
 
-
 RESOURCE_LIMIT: Final = 1024
 """Characters of a refused request's path that are recorded."""
 
@@ -108,7 +107,7 @@ class Authorizer:
     def conclude(
         self, decision: Decision, request: AccessRequest, asked: Asked, age: float
     ) -> Answer:
-        """Number, count and record a decision that is made."""
+        """Give a decision its number; count and record it."""
         answer = Answer(decision, self.next_id(), self._refresher.applied, age, request)
         self._count((asked.surface, decision.verdict, decision.reason))
         if not decision.is_allowed or self._log.wants_allow():

@@ -106,5 +106,7 @@ class Policies:
         try:
             return compile_policy(self._parse(stored.document), arn=arn, version=stored.version)
         except ParseError as error:
-            self._log.error("policy_quarantined", policy=arn, version=stored.version, problem=error.message)
+            self._log.error(
+                "policy_quarantined", policy=arn, version=stored.version, problem=error.message
+            )
             return QuarantinedPolicy(arn=arn, version=stored.version, problem=error.message)

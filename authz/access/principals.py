@@ -1,8 +1,9 @@
 """Principals and their credentials, loaded on demand into a bounded cache.
 
-Ten million users cost no more memory than the ten thousand that are active. Look-ups of what is held are plain
-dictionary reads; a miss is loaded once however many requests wait for it (single flight), and what does not exist
-is remembered too, apart and bounded, so that made-up keys neither reach the database twice nor push out real ones.
+Ten million users cost no more memory than the ten thousand that are active. Look-ups of what is held are
+plain dictionary reads; a miss is loaded once however many requests wait for it (single flight), and what
+does not exist is remembered too, apart and bounded, so that made-up keys neither reach the database twice
+nor push out real ones.
 
 Exactness. A load says the revision it was read at. Before its result is installed, memory has caught up with
 that revision, and no change that came after it concerns the result; otherwise it is read again. Nothing here
@@ -37,8 +38,8 @@ SIGNING_KEYS_PER_CREDENTIAL: Final = 8
 class UserEntry:
     """A principal in memory: who it is, whether it may act at all, and the set of policies that decides.
 
-    `is_current` turns false when a change concerns it; whoever finds that loads it again. There is at most one
-    current entry for a user, shared by its keys.
+    `is_current` turns false when a change concerns it; whoever finds that loads it again. There is at
+    most one current entry for a user, shared by its keys.
     """
 
     __slots__ = ("__weakref__", "handle", "is_current", "is_enabled", "principal")
@@ -51,7 +52,10 @@ class UserEntry:
 
 
 class KeyEntry:
-    """A credential in memory: the secret, whether it may be used, its owner, and signing keys derived so far."""
+    """A credential in memory.
+
+    The secret, whether it may be used, its owner, and signing keys derived so far.
+    """
 
     __slots__ = ("_secret", "_signing_keys", "id", "is_enabled", "owner")
 
@@ -131,7 +135,8 @@ class Principals:
         self._keys: _Shelf[KeyEntry] = _Shelf(limit)
         self._users: _Shelf[UserEntry] = _Shelf(limit)
         self._absent: _Shelf[bool] = _Shelf(limit)
-        # How a change finds the entries it concerns; entries leave these by themselves when no shelf holds them.
+        # How a change finds the entries it concerns; entries leave these by themselves when no shelf holds
+        # them.
         self._by_id: WeakValueDictionary[str, UserEntry] = WeakValueDictionary()
         self._by_group: dict[str, WeakSet[UserEntry]] = {}
         self._loads: dict[str, asyncio.Task[Any]] = {}
@@ -159,7 +164,10 @@ class Principals:
         return entry
 
     def find_user(self, name: str) -> UserEntry | None:
-        """Return the held entry of the user of this name (ignoring case), or `None` when it must be loaded."""
+        """Return the held entry of the user of this name (ignoring case).
+
+        Or `None` when it must be loaded.
+        """
         name_key = fold_name(name)
         entry = self._users.get(name_key)
         if entry is None or not entry.is_current:
@@ -179,7 +187,12 @@ class Principals:
             self._count(_KEY_NEGATIVE)
             return None
         self._count(_KEY_MISS)
-        return await self._once(f"key:{access_key_id}", lambda: self._read_key(access_key_id))
+        for _ in range(LOAD_ATTEMPTS):
+            entry = await self._once(f"key:{access_key_id}", lambda: self._read_key(access_key_id))
+            # A change may have been applied between the load's end and this task's turn.
+            if entry is None or entry.owner.is_current:
+                return entry
+        raise _changing()
 
     async def load_user(self, name: str) -> UserEntry | None:
         """Load a user, or learn that it does not exist (`None`); raises as `load_key`."""
@@ -188,14 +201,20 @@ class Principals:
             self._count(_USER_NEGATIVE)
             return None
         self._count(_USER_MISS)
-        return await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
+        for _ in range(LOAD_ATTEMPTS):
+            entry = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
+            if entry is None or entry.is_current:
+                return entry
+        raise _changing()
 
     async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
         task = self._loads.get(key)
         if task is None:
             if len(self._loads) >= self._load_limit:
                 raise OverloadedError("too many principals are being loaded at once")
-            task = asyncio.create_task(self._with_slot(read), name=f"load a {key.partition(':')[0]}")
+            task = asyncio.create_task(
+                self._with_slot(read), name=f"load a {key.partition(':')[0]}"
+            )
             self._loads[key] = task
             task.add_done_callback(lambda _: self._loads.pop(key, None))
         # The load belongs to everybody who waits for it: one caller's cancellation must not end it.
@@ -249,7 +268,7 @@ class Principals:
             changes = self._freshness.changes_since(found.revision)
             if changes is not None and not any(concerns(found.value, c) for c in changes):
                 return found.value
-        raise UnavailableError("the principal changes faster than it can be read")
+        raise _changing()
 
     # --- installing and forgetting: synchronous, so no request sees half of it ---
 
@@ -305,6 +324,10 @@ class Principals:
         ChangeKind.GROUP: _forget_group,
         ChangeKind.ACCESS_KEY: _forget_access_key,
     }
+
+
+def _changing() -> UnavailableError:
+    return UnavailableError("the principal changes faster than it can be read")
 
 
 def _concerns_principal(found: StoredPrincipal, change: Change) -> bool:

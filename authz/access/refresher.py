@@ -1,9 +1,9 @@
 """Keeps memory in step with the store, exactly and quickly.
 
-One task reads the change log; everything else only wakes it: a hint from the database (`LISTEN/NOTIFY`, a change
-counter), a write of our own, a caller that needs a revision, or the poll interval, which is the backstop when
-hints are lost. Changes are read outside and applied in one synchronous step, so a request sees all of a revision
-or none of it.
+One task reads the change log; everything else only wakes it: a hint from the database (`LISTEN/NOTIFY`, a
+change counter), a write of our own, a caller that needs a revision, or the poll interval, which is the
+backstop when hints are lost. Changes are read outside and applied in one synchronous step, so a request
+sees all of a revision or none of it.
 
 A second task holds the connection that hears hints. It is expected to die: it is opened again with a jittered
 backoff, and after each opening the log is read, because what was announced meanwhile was not heard.
@@ -76,7 +76,10 @@ class Refresher:
     # --- what others ask ---
 
     def age(self) -> float:
-        """Return the seconds since memory was last confirmed to be the newest; infinite before the first load."""
+        """Return the seconds since memory was last confirmed to be the newest.
+
+        Infinite before the first load.
+        """
         return self._clock.monotonic() - self.verified_at
 
     def hint(self, revision: int) -> None:

@@ -1,8 +1,9 @@
-"""Envoy's `ext_authz` v3: `CheckRequest` → an HTTP request as a signature sees it; a verdict → `CheckResponse`.
+"""Envoy's `ext_authz` v3: `CheckRequest` → an HTTP request, raw; a verdict → `CheckResponse`.
 
-Headers are read from `header_map` (`encode_raw_headers: true`), where Envoy keeps raw bytes and repeated lines
-apart; without it from `headers`, where repeated lines are already joined and cannot be seen. The path is taken as
-Envoy sends it: raw and with its query, provided its path normalisation is off (`deploy/envoy.yaml`).
+Headers are read from `header_map` (`encode_raw_headers: true`), where Envoy keeps raw bytes and repeated
+lines apart; without it from `headers`, where repeated lines are already joined and cannot be seen. The
+path is taken as Envoy sends it: raw and with its query, provided its path normalisation is off
+(`deploy/envoy.yaml`).
 
 Source: Envoy's `envoy/service/auth/v3/external_auth.proto` and `attribute_context.proto`.
 Not here: what the request means (`s3_http.py`, `http_routes.py`), and every decision.
@@ -22,6 +23,8 @@ from authz.identity.http import HttpRequest
 MAPPING_EXTENSION: Final = "authz.mapping"
 """The `context_extensions` key by which a route chooses how its requests are read; absent means `s3`."""
 
+S3_MAPPING: Final = "s3"
+
 PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
 """Envoy sets this to `true` when it buffered only the beginning of a body."""
 
@@ -40,9 +43,9 @@ class EnvoyCheck(NamedTuple):
 def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
     """Read a serialized `CheckRequest`.
 
-    The client's address is the peer that Envoy reports, or, with `trusted_hops` proxies in front of Envoy, the
-    one the outermost of them added to `X-Forwarded-For`. Raises `ParseError` when the bytes are no such message
-    or hold no HTTP request.
+    The client's address is the peer that Envoy reports, or, with `trusted_hops` proxies in front of
+    Envoy, the one the outermost of them added to `X-Forwarded-For`. Raises `ParseError` when the bytes
+    are no such message or hold no HTTP request.
     """
     try:
         attributes = external_auth_pb2.CheckRequest.FromString(raw).attributes
@@ -68,7 +71,8 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
         body=_body(http, headers),
     )
     extensions = attributes.context_extensions
-    return EnvoyCheck(request, extensions[MAPPING_EXTENSION] if MAPPING_EXTENSION in extensions else "s3")
+    mapping = extensions.get(MAPPING_EXTENSION, S3_MAPPING)
+    return EnvoyCheck(request, mapping)
 
 
 def _join_lines(lines: Iterable[Any]) -> tuple[dict[str, str], frozenset[str]]:
@@ -109,7 +113,10 @@ def _body(http: Any, headers: Mapping[str, str]) -> bytes | None:
 def render_allowed(
     headers: Mapping[str, str], metadata: Mapping[str, str], remove: Iterable[str] = ()
 ) -> bytes:
-    """Render "go ahead": `headers` for the upstream (replacing the client's), metadata, headers to `remove`."""
+    """Render "go ahead": `headers` for the upstream (replacing the client's).
+
+    Metadata, headers to `remove`.
+    """
     response = external_auth_pb2.CheckResponse()
     response.status.code = code_pb2.OK
     ok = response.ok_response
@@ -121,7 +128,8 @@ def render_allowed(
     fields = response.dynamic_metadata.fields
     for name, value in metadata.items():
         fields[name].string_value = value
-    return response.SerializeToString()
+    rendered: bytes = response.SerializeToString()
+    return rendered
 
 
 def render_denied(
@@ -134,7 +142,7 @@ def render_denied(
         code_pb2.UNAUTHENTICATED if unauthenticated else code_pb2.PERMISSION_DENIED
     )
     denied = response.denied_response
-    denied.status.code = http_status  # type: ignore[assignment]  # Envoy numbers its enum by HTTP status
+    denied.status.code = http_status
     for name, value in headers.items():
         option = denied.headers.add(append_action=OVERWRITE)
         option.header.key = name
@@ -143,4 +151,5 @@ def render_denied(
     fields = response.dynamic_metadata.fields
     for name, value in metadata.items():
         fields[name].string_value = value
-    return response.SerializeToString()
+    rendered: bytes = response.SerializeToString()
+    return rendered

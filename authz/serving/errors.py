@@ -45,7 +45,7 @@ INTERNAL: Final = Rendering(code_pb2.INTERNAL, 500)
 def render(error: Exception) -> Rendering:
     """Return how `error` looks from outside, by the nearest class in the table."""
     for kind in type(error).__mro__:
-        rendering = RENDERINGS.get(kind)  # type: ignore[call-overload]  # any class may be looked up
+        rendering = RENDERINGS.get(kind)
         if rendering is not None:
             return rendering
     return INTERNAL

@@ -1,9 +1,9 @@
 """The gate in front of the control plane: who calls, may they, and has this call been made before.
 
 Each call is signed with SigV4 like any request to AWS, over the method's name and the message's bytes, in the
-call's metadata (`docs/decisions/0003-admin-calls-are-signed.md`). So the same verification guards both planes, no
-password or bearer token travels, and a message that is changed on the way does not verify. A signature is good for
-five minutes and for one call here.
+call's metadata (`docs/decisions/0003-admin-calls-are-signed.md`). So the same verification guards both
+planes, no password or bearer token travels, and a message that is changed on the way does not verify. A
+signature is good for five minutes and for one call here.
 
 Whether the caller may is decided by policy like everything else, under AWS's action and MinIO's: an allow in
 either suffices, a deny in either refuses.
@@ -68,7 +68,9 @@ class Gate:
             raise
         asked = Asked(SURFACE, access_key_id, peer_ip(call.peer))
         actions = (action, admin_action) if admin_action else (action,)
-        context = Context(entry.principal.facts, self._server_facts(asked), NO_FACTS, self._clock.now())
+        context = Context(
+            entry.principal.facts, self._server_facts(asked), NO_FACTS, self._clock.now()
+        )
         answers = [
             self._authorizer.authorize(
                 entry, [AccessRequest(entry.principal, a, resource, context)], asked, age
@@ -92,7 +94,9 @@ class Gate:
             )
         # An unsigned payload or a longer-lived presigned form would sign less than the whole call.
         if not proof.signed_headers or not SIGNED.issubset(proof.signed_headers):
-            raise UnauthenticatedError("IncompleteSignature", "host, date and payload must be signed")
+            raise UnauthenticatedError(
+                "IncompleteSignature", "host, date and payload must be signed"
+            )
         if len(proof.payload_hash) != 64 or proof.expires is not None:
             raise UnauthenticatedError("IncompleteSignature", "the payload's hash must be signed")
         check_time(proof, now, skew=CALL_SKEW)

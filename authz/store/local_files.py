@@ -1,8 +1,9 @@
 """The two files of a first start: the root credential and the master key ring.
 
-There is no default password. Where the settings name neither, a random root credential and a random key are made
-once, written so that only the owner can read them (mode 0600, created exclusively, synced before the name appears)
-and read back at every later start. A file that others can read is refused rather than trusted.
+There is no default password. Where the settings name neither, a random root credential and a random key
+are made once, written so that only the owner can read them (mode 0600, created exclusively, synced before
+the name appears) and read back at every later start. A file that others can read is refused rather than
+trusted.
 
 Not here: what the keys are used for (`identity/sealing.py`).
 """
@@ -72,7 +73,9 @@ def _parse_root(path: Path, text: str) -> RootCredential:
         document = json.loads(text)
         return RootCredential(str(document["accessKey"]), Secret(str(document["secretKey"])))
     except (ValueError, TypeError, KeyError):
-        raise InvalidError(f"{path} is not a root credential: accessKey and secretKey in JSON") from None
+        raise InvalidError(
+            f"{path} is not a root credential: accessKey and secretKey in JSON"
+        ) from None
 
 
 def _read_or_make(path: Path, make: Callable[[], str]) -> str:

@@ -46,7 +46,9 @@ class DecisionRecord(NamedTuple):
 class DecisionLog:
     """Takes records from the hot path and writes them behind."""
 
-    def __init__(self, stream: TextIO | None, metrics: Metrics, *, allow_sample_rate: float) -> None:
+    def __init__(
+        self, stream: TextIO | None, metrics: Metrics, *, allow_sample_rate: float
+    ) -> None:
         """Write to `stream` (`None`: nowhere); keep each allow with probability `allow_sample_rate`."""
         self._stream = stream
         self._metrics = metrics
@@ -101,8 +103,10 @@ class DecisionLog:
 
 def render(record: DecisionRecord) -> str:
     """Return the record as one line of JSON without its empty fields; `statement` stays with `policy`."""
-    facts: dict[str, Any] = {"event": "decision"}
-    for name, value in record._asdict().items():
-        if value != "" and (record.policy or name not in {"policy_version", "statement"}):
-            facts[name] = value
+    without_policy = () if record.policy else ("policy_version", "statement")
+    facts: dict[str, Any] = {"event": "decision"} | {
+        name: value
+        for name, value in record._asdict().items()
+        if value != "" and name not in without_policy
+    }
     return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))

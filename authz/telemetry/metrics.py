@@ -164,7 +164,9 @@ class Metrics(Collector):
             ["surface", "code"],
         )
         self.internal_errors = Counter(
-            "authz_internal_errors_total", "Faults of this service itself; each is logged.", ["surface"]
+            "authz_internal_errors_total",
+            "Faults of this service itself; each is logged.",
+            ["surface"],
         )
 
         # What is in memory, and how fresh it is.
@@ -193,10 +195,13 @@ class Metrics(Collector):
             "authz_resyncs_total", "Full reloads because the change log no longer reached back."
         )
         self.watch_restarts = Counter(
-            "authz_watch_restarts_total", "Times the connection that hears of changes was opened again."
+            "authz_watch_restarts_total",
+            "Times the connection that hears of changes was opened again.",
         )
         self.database_errors = Counter(
-            "authz_database_errors_total", "Failed database operations, by operation.", ["operation"]
+            "authz_database_errors_total",
+            "Failed database operations, by operation.",
+            ["operation"],
         )
 
         # What was recorded.
@@ -208,7 +213,9 @@ class Metrics(Collector):
             "Records lost because the decision log's queue was full or its file could not be written.",
         )
         self.build_info = Gauge(
-            "authz_build_info", "Constant 1, labelled with the running version.", ["version", "python"]
+            "authz_build_info",
+            "Constant 1, labelled with the running version.",
+            ["version", "python"],
         )
         self.start_time = Gauge(
             "process_start_time_seconds", "Start time of the process since the epoch."

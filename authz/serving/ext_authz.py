@@ -1,0 +1,207 @@
+"""Envoy asks (`envoy.service.auth.v3.Authorization/Check`): may this HTTP request go on?
+
+Read, authenticate, map, decide, render; synchronous when the credential is in memory. A request that
+proves nothing, means nothing or may not pass gets a *denied answer* with what the client is to see; a
+fault of ours (memory too old, store unreachable, a bug) is a gRPC error, which Envoy turns into 503
+(`status_on_error`), so the two can be told apart on every dashboard.
+"""
+
+from collections.abc import Awaitable, Mapping
+from time import perf_counter
+from typing import Final, NamedTuple
+from urllib.parse import quote as percent_encode
+
+from authz.access.authenticator import Authenticator
+from authz.access.authorizer import Answer, Asked, Authorizer
+from authz.access.principals import KeyEntry, UserEntry
+from authz.clock import Clock
+from authz.errors import InvalidError, ParseError, UnauthenticatedError, quote
+from authz.formats.envoy_v3 import parse_check, render_allowed, render_denied
+from authz.identity.http import HttpRequest
+from authz.identity.sigv4 import Proof, find_proof
+from authz.policy.request import AccessRequest, Context, Values
+from authz.serving.call import Call, Methods
+from authz.serving.http_mappings import HttpMapping, Refusal
+from authz.telemetry.metrics import Metrics
+
+SURFACE: Final = "ext_authz"
+SERVICE: Final = "envoy.service.auth.v3.Authorization"
+
+ACCESS_DENIED: Final = "AccessDenied"
+ACCESS_DENIED_TEXT: Final = "Access Denied"
+
+
+class _Question(NamedTuple):
+    """One check on its way.
+
+    `age` of the state in seconds, `now` in epoch seconds, `started` on perf_counter.
+    """
+
+    request: HttpRequest
+    mapping: HttpMapping
+    proof: Proof | None
+    age: float
+    now: float
+    started: float
+
+
+class ExtAuthz:
+    """Answers Envoy."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        mappings: Mapping[str, HttpMapping],
+        anonymous: UserEntry,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        trusted_hops: int,
+    ) -> None:
+        """Read requests by the mapping their route names; `anonymous` is who presents no proof."""
+        self._authenticator = authenticator
+        self._authorizer = authorizer
+        self._mappings = mappings
+        self._anonymous = anonymous
+        self._metrics = metrics
+        self._clock = clock
+        self._trusted_hops = trusted_hops
+        self._check_seconds = metrics.check_seconds.child(SURFACE)
+        self._authenticate_seconds = metrics.authenticate_seconds.child(SURFACE)
+        self._authorize_seconds = metrics.authorize_seconds.child(SURFACE)
+        self.methods: Methods = {f"/{SERVICE}/Check": self.check}
+
+    def check(self, raw: bytes, call: Call) -> bytes | Awaitable[bytes]:
+        """Answer one `CheckRequest` with a `CheckResponse`, at once when the credential is in memory."""
+        started = perf_counter()
+        age = self._authorizer.check_age()
+        request, mapping_name = parse_check(raw, trusted_hops=self._trusted_hops)
+        mapping = self._mappings.get(mapping_name)
+        if mapping is None:
+            raise InvalidError(f"there is no mapping {quote(mapping_name)}; the route names it")
+        now = self._clock.now()
+        try:
+            proof = find_proof(request, now)
+        except UnauthenticatedError as error:
+            question = _Question(request, mapping, None, age, now, started)
+            return self._refuse(question, error.code, error.message)
+        question = _Question(request, mapping, proof, age, now, started)
+        if proof is None:
+            return self._answer(question, None)
+        credential = self._authenticator.find_credential(proof.access_key_id)
+        if credential is None:
+            return self._check_cold(question, proof)
+        return self._answer(question, credential)
+
+    async def _check_cold(self, question: _Question, proof: Proof) -> bytes:
+        credential = await self._authenticator.load_credential(proof.access_key_id)
+        return self._answer(question, credential)
+
+    def _answer(self, question: _Question, credential: KeyEntry | None) -> bytes:
+        request, mapping, proof, age, now, started = question
+        try:
+            entry, access_key_id = self._anonymous, ""
+            if proof is not None:
+                proved = self._authenticator.authenticate(
+                    request, proof, credential, services=mapping.services, now=now
+                )
+                entry, access_key_id = proved.owner, proved.id
+            authenticated = perf_counter()
+            self._authenticate_seconds.observe(authenticated - started)
+            checks = mapping.parse(request, proof)
+        except UnauthenticatedError as error:
+            return self._refuse(question, error.code, error.message)
+        except ParseError as error:
+            code: str = getattr(error, "code", "InvalidRequest")
+            return self._refuse(question, code, error.message, is_rejected=True)
+        principal = entry.principal
+        server = _server_facts(request, proof)
+        requests = [
+            AccessRequest(
+                principal,
+                check.action,
+                check.resource,
+                Context(principal.facts, server, check.facts, now),
+                is_prefix=check.is_prefix,
+            )
+            for check in checks
+        ]
+        answer = self._authorizer.authorize(
+            entry, requests, Asked(SURFACE, access_key_id, request.source_ip), age
+        )
+        response = self._render(question, answer)
+        finished = perf_counter()
+        self._authorize_seconds.observe(finished - authenticated)
+        self._check_seconds.observe(finished - started)
+        return response
+
+    def _render(self, question: _Question, answer: Answer) -> bytes:
+        principal_arn = answer.request.principal.arn
+        if answer.decision.is_allowed:
+            identity = {
+                "x-authz-principal": _header_safe(principal_arn),
+                "x-authz-decision-id": answer.decision_id,
+                "x-authz-revision": str(answer.revision),
+            }
+            return render_allowed(identity, _metadata(answer))
+        refusal = question.mapping.refuse(
+            question.request, ACCESS_DENIED, ACCESS_DENIED_TEXT, answer.decision_id
+        )
+        return _render_refusal(refusal, _metadata(answer))
+
+    def _refuse(
+        self, question: _Question, code: str, message: str, *, is_rejected: bool = False
+    ) -> bytes:
+        """Answer a request that is never decided: it proves nothing, or means nothing."""
+        request = question.request
+        family = (
+            self._metrics.rejected_requests
+            if is_rejected
+            else self._metrics.authentication_failures
+        )
+        family.inc((SURFACE, code))
+        access_key_id = question.proof.access_key_id if question.proof else ""
+        request_id = self._authorizer.refuse(
+            Asked(SURFACE, access_key_id, request.source_ip), code, request.path
+        )
+        refusal = question.mapping.refuse(request, code, message, request_id)
+        response = _render_refusal(refusal, {"decision_id": request_id, "code": code})
+        self._check_seconds.observe(perf_counter() - question.started)
+        return response
+
+
+def _server_facts(request: HttpRequest, proof: Proof | None) -> dict[str, Values]:
+    facts: dict[str, Values] = {
+        "aws:securetransport": ("true" if request.scheme == "https" else "false",)
+    }
+    if request.source_ip:
+        facts["aws:sourceip"] = (request.source_ip,)
+    if proof is not None and proof.region:
+        facts["aws:requestedregion"] = (proof.region,)
+    return facts
+
+
+def _metadata(answer: Answer) -> dict[str, str]:
+    """Return what Envoy's access log and later filters may want to know, under the filter's name."""
+    decision = answer.decision
+    metadata = {
+        "decision_id": answer.decision_id,
+        "principal": answer.request.principal.arn,
+        "revision": str(answer.revision),
+        "verdict": decision.verdict.value,
+        "action": answer.request.action,
+    }
+    if decision.statement is not None:
+        metadata["policy"] = decision.statement.policy
+        metadata["sid"] = decision.statement.sid
+    return metadata
+
+
+def _render_refusal(refusal: Refusal, metadata: Mapping[str, str]) -> bytes:
+    return render_denied(refusal.http_status, refusal.headers, refusal.body, metadata)
+
+
+def _header_safe(text: str) -> str:
+    """Return `text` as a header value: as it is when it is printable ASCII, percent-encoded otherwise."""
+    return text if text.isascii() and text.isprintable() else percent_encode(text, safe=":/+=,.@-_")

@@ -1,0 +1,122 @@
+"""grpcio's asyncio server as an adapter: finds a surface's method, hands over bytes, sends bytes back.
+
+The one place that counts RPCs and turns errors into statuses. Messages are not parsed here: handlers take and
+return bytes, and surfaces do the rest. A method that has everything in memory answers without an `await`.
+
+Not here: what is served and for how long (`server.py`), health and reflection (grpcio's own).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+from typing import Any, Final, NoReturn
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from authz.errors import AuthzError, InvalidError, UnauthenticatedError
+from authz.serving.call import Call, Method, Methods
+from authz.serving.errors import INTERNAL, public_message, render
+from authz.telemetry.logs import get_logger
+from authz.telemetry.metrics import Metrics
+
+UNARY: Final = "unary"
+ERROR_DOMAIN: Final = "authz"
+
+STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+Handler = Callable[[bytes, Any], Awaitable[bytes]]
+
+
+class GrpcCall(Call):
+    """A call whose metadata and peer are asked for only when a surface wants them; most do not."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, method: str, context: Any) -> None:
+        self.method = method
+        self._context = context
+
+    @property
+    def metadata(self) -> Mapping[str, str]:  # type: ignore[override]  # a lazy read of what the base stores
+        """The call's text headers by lower-cased name; binary ones are left out."""
+        pairs = self._context.invocation_metadata() or ()
+        return {name: value for name, value in pairs if isinstance(value, str)}
+
+    @property
+    def peer(self) -> str:  # type: ignore[override]  # as above
+        """The caller's address as grpcio writes it."""
+        peer: str = self._context.peer()
+        return peer
+
+
+class SurfaceHandlers(grpc.GenericRpcHandler):
+    """Routes full method names to the methods of the surfaces."""
+
+    def __init__(self, surfaces: Mapping[str, Methods], metrics: Metrics) -> None:
+        """Serve the methods of `surfaces` (name for the error metric → its methods)."""
+        self._handlers: Mapping[str, Any] = {
+            name: grpc.unary_unary_rpc_method_handler(_handler(name, method, surface, metrics))
+            for surface, methods in surfaces.items()
+            for name, method in methods.items()
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return the handler of a method, or `None` where there is none."""
+        return self._handlers.get(handler_call_details.method)
+
+
+def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handler:
+    service, _, short = name.strip("/").partition("/")
+    seconds = metrics.rpc_seconds.child(UNARY, service, short)
+    handled = metrics.rpc_handled.inc
+    ok = (UNARY, service, short, "OK")
+    log = get_logger("serving")
+
+    async def handle(raw: bytes, context: Any) -> bytes:
+        started = perf_counter()
+        code = "OK"
+        try:
+            answer = method(raw, GrpcCall(name, context))
+            return answer if type(answer) is bytes else await answer  # type: ignore[misc]  # the other half of the union
+        except AuthzError as error:
+            code = code_pb2.Code.Name(render(error).grpc)
+            await _abort(context, error)
+        except Exception as error:
+            code = code_pb2.Code.Name(INTERNAL.grpc)
+            metrics.internal_errors.inc((surface,))
+            log.exception("call_failed", method=name)
+            await _abort(context, error)
+        except BaseException:
+            code = "CANCELLED"
+            raise
+        finally:
+            seconds.observe(perf_counter() - started)
+            handled(ok if code == "OK" else (UNARY, service, short, code))
+
+    return handle
+
+
+async def _abort(context: Any, error: Exception) -> NoReturn:
+    """End the call with the error's status and, where there is more to say, `google.rpc` details."""
+    code, message = render(error).grpc, public_message(error)
+    details = _details(error)
+    if details is not None:
+        status = status_pb2.Status(code=code, message=message)
+        packed = any_pb2.Any()
+        packed.Pack(details)
+        status.details.append(packed)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    await context.abort(STATUS_CODES[code], message)
+    raise AssertionError("abort always raises")
+
+
+def _details(error: Exception) -> Any:
+    if isinstance(error, InvalidError) and error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message
+        )
+        return error_details_pb2.BadRequest(field_violations=[violation])
+    if isinstance(error, UnauthenticatedError):
+        return error_details_pb2.ErrorInfo(reason=error.code, domain=ERROR_DOMAIN)
+    return None

@@ -1,0 +1,84 @@
+"""What a request means and how a refusal looks, by the kind of service behind the proxy.
+
+Two kinds: S3 (`formats/s3_http.py`, `s3_xml.py`) and configured routes (`formats/http_routes.py`, JSON).
+A route of the proxy chooses one by name. Surfaces only see `HttpMapping`, so a third kind is one more
+class here.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+from authz.formats.check import Check
+from authz.formats.http_routes import HttpRoutes
+from authz.formats.s3_http import S3Config, parse_s3
+from authz.formats.s3_xml import render_error, status_of
+from authz.identity.http import HttpRequest
+from authz.identity.sigv4 import Proof
+
+S3: Final = "s3"
+
+
+class Refusal(NamedTuple):
+    """What a refused client gets."""
+
+    http_status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpMapping(Protocol):
+    """How requests of one kind of service are read and refused."""
+
+    services: frozenset[str]
+    """The service names that a signature's scope may have."""
+
+    def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
+        """Return what the request needs, at least one check; raises `ParseError` children with a `code`."""
+        ...
+
+    def refuse(self, request: HttpRequest, code: str, message: str, request_id: str) -> Refusal:
+        """Return the answer for a request that may not pass, in the client's own language."""
+        ...
+
+
+class S3Mapping:
+    """S3 requests."""
+
+    services = frozenset({S3})
+
+    def __init__(self, config: S3Config) -> None:
+        self._config = config
+
+    def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
+        """Return the S3 actions the request needs, with their resources and condition values."""
+        return parse_s3(request, proof, self._config).checks
+
+    def refuse(self, request: HttpRequest, code: str, message: str, request_id: str) -> Refusal:
+        """Return S3's error document; an answer to HEAD has no body."""
+        body = (
+            b""
+            if request.method == "HEAD"
+            else render_error(code, message, request.path, request_id)
+        )
+        headers = {"content-type": "application/xml", "x-amz-request-id": request_id}
+        return Refusal(status_of(code), headers, body)
+
+
+class RoutesMapping:
+    """Requests of a service whose routes are configured."""
+
+    def __init__(self, routes: HttpRoutes) -> None:
+        self._routes = routes
+        self.services = routes.services
+
+    def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
+        """Return what the first route that matches needs; a request that matches none is refused."""
+        return self._routes.match(request)
+
+    def refuse(self, request: HttpRequest, code: str, message: str, request_id: str) -> Refusal:
+        """Return a JSON object with `code`, `message` and `requestId`."""
+        document = {"code": code, "message": message, "requestId": request_id}
+        body = b"" if request.method == "HEAD" else json.dumps(document).encode()
+        headers = {"content-type": "application/json", "x-authz-decision-id": request_id}
+        return Refusal(status_of(code), headers, body)
