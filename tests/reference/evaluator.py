@@ -1,0 +1,275 @@
+"""A second evaluator, obviously right and slow: the law of the policy language read aloud.
+
+It works on plain JSON values, knows no index, no compile step and no regular expression, matches wildcards by
+trying both ways at every star, and shares no code with `authz.policy` but the context's look-up. Random testing
+holds `decide` to it. Only well-formed documents may be given.
+"""
+
+import base64
+import binascii
+import functools
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+UNKNOWN = None  # the third truth value
+
+# A pattern is a list of symbols: a plain character, or one of these.
+STAR, QUESTION, COLON = "<*>", "<?>", "<:>"
+
+Find = Callable[[str], tuple[str, ...] | None]
+
+
+def evaluate(documents: Sequence[Mapping[str, Any]], action: str, resource: str, find: Find) -> str:
+    """Return `EXPLICITLY_DENIED`, `ALLOWED` or `IMPLICITLY_DENIED`."""
+    for effect, verdict in (("Deny", "EXPLICITLY_DENIED"), ("Allow", "ALLOWED")):
+        for document in documents:
+            for statement in as_list(document["Statement"]):
+                if statement["Effect"] == effect and applies(
+                    statement, document.get("Version", "2008-10-17"), action, resource, find
+                ):
+                    return verdict
+    return "IMPLICITLY_DENIED"
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def applies(
+    statement: Mapping[str, Any], version: str, action: str, resource: str, find: Find
+) -> bool:
+    outcomes = [
+        action_outcome(statement, action),
+        resource_outcome(statement, version, resource, find),
+        *(
+            condition_outcome(
+                operator, key, [text_of(value) for value in as_list(values)], version, find
+            )
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, values in keys.items()
+        ),
+    ]
+    if statement["Effect"] == "Allow":
+        return all(outcome is True for outcome in outcomes)
+    return all(outcome is not False for outcome in outcomes)
+
+
+def text_of(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def action_outcome(statement: Mapping[str, Any], action: str) -> bool:
+    listed = as_list(statement.get("Action", statement.get("NotAction")))
+    found = any(
+        wildcard(symbols(pattern.lower(), "2008-10-17", find_nothing), action.lower())
+        for pattern in listed
+    )
+    return found if "Action" in statement else not found
+
+
+def resource_outcome(
+    statement: Mapping[str, Any], version: str, resource: str, find: Find
+) -> bool | None:
+    listed = as_list(statement.get("Resource", statement.get("NotResource")))
+    outcomes = [arn_matches(pattern, version, resource, find) for pattern in listed]
+    if "Resource" in statement:
+        return True in outcomes
+    return False if True in outcomes else UNKNOWN if UNKNOWN in outcomes else True
+
+
+def find_nothing(key: str) -> None:
+    return None
+
+
+# --- patterns -----------------------------------------------------------------------------------------------
+
+
+def symbols(text: str, version: str, find: Find, *, wild: bool = True) -> list[str] | None:
+    """Read a pattern into symbols; what a variable puts in is plain characters. `None`: unresolved."""
+    result: list[str] = []
+    while text:
+        if version == "2012-10-17" and text.startswith("${"):
+            inside, _, text = text[2:].partition("}")
+            value = variable(inside, find)
+            if value is None:
+                return None
+            result += value
+            continue
+        character, text = text[0], text[1:]
+        live = {"*": STAR, "?": QUESTION, ":": COLON} if wild else {}
+        result.append(live.get(character, character))
+    return result
+
+
+def variable(inside: str, find: Find) -> str | None:
+    if inside in ("*", "?", "$"):
+        return inside
+    name, comma, default = inside.partition(",")
+    values = find(fold(name.strip()))
+    if not values:
+        return default.strip().strip("'") if comma else None
+    return values[0] if len(values) == 1 else None
+
+
+def fold(key: str) -> str:
+    name, slash, rest = key.partition("/")
+    return name.lower() + slash + rest
+
+
+def wildcard(pattern: list[str] | None, text: str) -> bool | None:
+    """Match by trying both ways at every star."""
+    if pattern is None:
+        return None
+
+    @functools.cache
+    def match(i: int, j: int) -> bool:
+        if i == len(pattern):
+            return j == len(text)
+        if pattern[i] == STAR:
+            return match(i + 1, j) or (j < len(text) and match(i, j + 1))
+        if j == len(text):
+            return False
+        plain = ":" if pattern[i] == COLON else pattern[i]
+        return (pattern[i] == QUESTION or plain == text[j]) and match(i + 1, j + 1)
+
+    return match(0, 0)
+
+
+def arn_matches(pattern: str, version: str, resource: str, find: Find) -> bool | None:
+    if pattern == "*":
+        return True
+    read = symbols(pattern, version, find)
+    if read is None:
+        return None
+    parts: list[list[str]] = [[]]
+    for symbol in read:
+        if symbol == COLON and len(parts) < 6:
+            parts.append([])
+        else:
+            parts[-1].append(symbol)
+    texts = resource.split(":", 5)
+    return len(texts) == len(parts) == 6 and all(map(wildcard, parts, texts))
+
+
+# --- conditions ---------------------------------------------------------------------------------------------
+
+
+def condition_outcome(
+    name: str, key: str, listed: list[str], version: str, find: Find
+) -> bool | None:
+    quantifier, _, operator = name.rpartition(":")
+    values = find(fold(key))
+    if operator == "Null":
+        return ("true" if not values else "false") in [text.lower() for text in listed]
+    if_exists = operator.endswith("IfExists")
+    operator = operator.removesuffix("IfExists")
+    negated = "Not" in operator
+    positive = operator.replace("Not", "")
+
+    def one(value: str) -> bool | None:
+        outcomes = [value_outcome(positive, value, text, version, find, negated) for text in listed]
+        found = disjunction(outcomes)
+        return found if not negated else None if found is None else not found
+
+    if not values:
+        outcome: bool | None = (
+            if_exists or quantifier == "ForAllValues" or (negated and quantifier == "")
+        )
+    elif quantifier == "ForAllValues" or (quantifier == "" and negated):
+        outcome = conjunction([one(value) for value in values])
+    else:
+        outcome = disjunction([one(value) for value in values])
+    takes_variables = operator.startswith(("String", "Arn"))
+    if (
+        outcome
+        and negated
+        and takes_variables
+        and any(symbols(text, version, find) is None for text in listed)
+    ):
+        return UNKNOWN  # a complement with an unresolved variable never says yes
+    return outcome
+
+
+def disjunction(outcomes: Sequence[bool | None]) -> bool | None:
+    return True if True in outcomes else UNKNOWN if UNKNOWN in outcomes else False
+
+
+def conjunction(outcomes: Sequence[bool | None]) -> bool | None:
+    return False if False in outcomes else UNKNOWN if UNKNOWN in outcomes else True
+
+
+def value_outcome(
+    operator: str, value: str, listed: str, version: str, find: Find, negated: bool
+) -> bool | None:
+    unresolved = UNKNOWN if negated else False
+    if operator in ("StringEquals", "StringEqualsIgnoreCase"):
+        read = symbols(listed, version, find, wild=False)
+        if read is None:
+            return unresolved
+        text = "".join(read)
+        return text.casefold() == value.casefold() if operator.endswith("Case") else text == value
+    if operator == "StringLike":
+        found = wildcard(symbols(listed, version, find), value)
+        return unresolved if found is None else found
+    if operator in ("ArnEquals", "ArnLike"):
+        if not value.startswith("arn:") or value.count(":") < 5:
+            return UNKNOWN
+        found = arn_matches(listed, version, value, find)
+        return unresolved if found is None else found
+    read_value, read_listed, compare = TYPES[operator]
+    try:
+        return bool(compare(read_value(value), read_listed(listed)))
+    except (ValueError, ArithmeticError, binascii.Error):
+        return UNKNOWN
+
+
+def read_bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def read_date(text: str) -> Decimal:
+    if text.isascii() and text.isdigit():
+        return Decimal(text)
+    moment = datetime.fromisoformat(text)
+    if "T" in text and moment.tzinfo is None:
+        raise ValueError(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (
+        Decimal(elapsed.days * 86_400 + elapsed.seconds) + Decimal(elapsed.microseconds) / 1_000_000
+    )
+
+
+def read_address(text: str) -> Any:
+    address = ipaddress.ip_address(text)
+    return (getattr(address, "ipv4_mapped", None)) or address
+
+
+def read_binary(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "Equals": lambda a, b: a == b,
+    "LessThan": lambda a, b: a < b,
+    "LessThanEquals": lambda a, b: a <= b,
+    "GreaterThan": lambda a, b: a > b,
+    "GreaterThanEquals": lambda a, b: a >= b,
+}
+
+TYPES: dict[str, tuple[Callable[[str], Any], Callable[[str], Any], Callable[[Any, Any], bool]]] = {
+    "Bool": (read_bool, read_bool, COMPARISONS["Equals"]),
+    "BinaryEquals": (read_binary, read_binary, COMPARISONS["Equals"]),
+    "IpAddress": (
+        read_address,
+        lambda text: ipaddress.ip_network(text, strict=False),
+        lambda address, network: address in network,
+    ),
+    **{f"Numeric{name}": (Decimal, Decimal, compare) for name, compare in COMPARISONS.items()},
+    **{f"Date{name}": (read_date, read_date, compare) for name, compare in COMPARISONS.items()},
+}
