@@ -64,6 +64,17 @@ class AccessKey:
     description: str = ""
 
 
+class PolicyOrigin(StrEnum):
+    """Who wrote a managed policy, and so under which account its ARN stands and who may change it."""
+
+    CUSTOMER = "customer"
+    """Written through the control plane; its ARN stands under the configured account."""
+    SERVICE = "service"
+    """Comes with this software (`readonly`, …); read-only; its ARN stands under the configured account."""
+    AWS = "aws"
+    """Comes with this software under an AWS-managed name; read-only; `arn:aws:iam::aws:policy/NAME`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPolicy:
     """A stored policy document (`id`: `ANPA…`), byte for byte as its author sent it; `version` counts from 1."""
@@ -75,6 +86,12 @@ class ManagedPolicy:
     description: str
     created_at: float
     updated_at: float
+    origin: PolicyOrigin = PolicyOrigin.CUSTOMER
+
+    @property
+    def is_managed_by_service(self) -> bool:
+        """Tell whether it comes with the software and cannot be edited or deleted."""
+        return self.origin is not PolicyOrigin.CUSTOMER
 
 
 class TargetKind(StrEnum):
