@@ -5,7 +5,14 @@ and decoding in one place (`formats/s3_http.py`) is what keeps the two from drif
 read as Latin-1, so that encoding them back gives the very bytes that were on the wire.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from authz.errors import ParseError
+
+_STRAY_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class HttpRequest:
@@ -40,3 +47,27 @@ class HttpRequest:
         self.scheme = scheme
         self.source_ip = source_ip
         self.body = body
+
+
+def split_query(query: str) -> list[tuple[str, str]]:
+    """Split a raw query into raw (name, value) pairs, in order; `acl` is `("acl", "")`."""
+    pairs = [piece.partition("=") for piece in query.split("&") if piece]
+    return [(name, value) for name, _, value in pairs]
+
+
+def percent_decode(text: str) -> str:
+    """Decode `%XX` (RFC 3986, section 2.1) once, as UTF-8; `+` is left as it is.
+
+    Raises `ParseError` for what two parsers could read differently: a stray `%`, invalid UTF-8, and bytes
+    outside ASCII that should have been encoded.
+    """
+    if not text.isascii():
+        raise ParseError("a character outside ascii is not percent-encoded")
+    if "%" not in text:
+        return text
+    if _STRAY_PERCENT.search(text) is not None:
+        raise ParseError("a percent sign without two hexadecimal digits")
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise ParseError("percent-encoded bytes that are not utf-8") from None
