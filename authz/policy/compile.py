@@ -2,8 +2,8 @@
 
 `compile_policy` runs once a policy version, `compile_policy_set` once a combination of policies; `decide` then
 only looks up and calls. Denies and allows are kept apart, every statement carries its prepared `Decision`, and
-statements are found by their exact lower-cased action, then by the ARN text before its first `/`, so that a
-thousand statements for a thousand buckets cost what one does.
+statements are found by their exact lower-cased action, then by the literal text their resources begin with,
+so that a thousand statements for a thousand buckets or folders cost what one does.
 
 An unevaluable condition and an unresolved variable are settled here, by effect: an allow with one does not
 match, a deny does. A document that no longer compiles becomes a `QuarantinedPolicy`, which denies.
@@ -40,7 +40,10 @@ of a request is a stranger's text."""
 ACTION_MEMO_LENGTH: Final = 128
 """Longest action that is remembered, in characters (IAM's own limit)."""
 
-HEAD_INDEX_MINIMUM: Final = 8
+HEAD_DEPTH: Final = 8
+"""How many parts between slashes a head has at most; every one costs a look-up."""
+
+HEAD_INDEX_MINIMUM: Final = 16
 """From how many statements of one action on they are indexed by resource; a shorter scan is cheaper."""
 
 _NO_CONTEXT: Final = Context(NO_FACTS, NO_FACTS, NO_FACTS, 0.0)
@@ -57,9 +60,9 @@ class CompiledStatement:
     """A statement ready to match; `source` is what its author wrote.
 
     `actions` are the exact ones, lower-cased; `match_action` covers the others (wildcards, `NotAction`) and
-    takes a lower-cased action. `templates` are the listed resources; `heads` the ARN texts before the first `/`
-    which the resource must have one of, or `None` where it may be anything. `tests` are the conditions one by
-    one, `conditions` all of them, settled by effect.
+    takes a lower-cased action. `templates` are the listed resources; `heads` the texts, up to a `/` or the end,
+    one of which a matching resource begins with, or `None` where it may be anything. `tests` are the conditions
+    one by one, `conditions` all of them, settled by effect.
     """
 
     source: Statement
@@ -217,8 +220,10 @@ def _head(template: Template) -> str | None:
     tokens = arn_tokens(template)
     if not tokens or not isinstance(tokens[0], str):
         return None
-    head, slash, _ = tokens[0].partition("/")
-    return head if slash or len(tokens) == 1 else None
+    parts = tokens[0].split("/")
+    if len(parts) > 1:
+        return "/".join(parts[: min(len(parts) - 1, HEAD_DEPTH)])
+    return tokens[0] if len(tokens) == 1 else None
 
 
 def _compile_conditions(effect: Effect, tests: Sequence[Test]) -> Test | None:
@@ -237,9 +242,9 @@ def _compile_conditions(effect: Effect, tests: Sequence[Test]) -> Test | None:
 
 
 class Heads:
-    """The statements of one action by the head of their resources; `general` ones can be about any."""
+    """The statements of one action by the heads of their resources; general ones can be about any."""
 
-    __slots__ = ("_by_head", "_general")
+    __slots__ = ("_by_head", "_depth", "_general")
 
     def __init__(self, statements: Iterable[tuple[frozenset[str] | None, Entry]]) -> None:
         general: list[Entry] = []
@@ -251,13 +256,20 @@ class Heads:
                 by_head.setdefault(head, []).append(entry)
         self._general = general
         self._by_head = by_head
+        self._depth = max((head.count("/") + 1 for head in by_head), default=0)
 
     def select(self, resource: str) -> Entries:
         """Return what may be about `resource`, in the order of the documents."""
-        special = self._by_head.get(resource.partition("/")[0])
-        if special is None:
-            return self._general
-        return sorted(self._general + special, key=_rank) if self._general else special
+        found = self._general
+        end = -1
+        for _ in range(self._depth):
+            end = resource.find("/", end + 1)
+            special = self._by_head.get(resource if end < 0 else resource[:end])
+            if special is not None:
+                found = sorted(found + special, key=_rank) if found else special
+            if end < 0:
+                break
+        return found
 
 
 def _rank(entry: Entry) -> int:

@@ -18,7 +18,7 @@ from tests.reference import evaluator
 
 # The same examples in every run: a failure on one machine is a failure on all.
 deterministic = settings(
-    max_examples=500,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
@@ -133,7 +133,7 @@ def statements(
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     # Some have enough statements to be indexed by resource.
-    listed = draw(st.lists(statements(), min_size=1, max_size=draw(st.sampled_from((2, 12)))))
+    listed = draw(st.lists(statements(), min_size=1, max_size=draw(st.sampled_from((2, 24)))))
     return {
         "Version": draw(st.sampled_from(("2012-10-17", "2012-10-17", "2008-10-17"))),
         "Statement": listed,

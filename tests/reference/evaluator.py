@@ -170,7 +170,9 @@ def condition_outcome(
     positive = operator.replace("Not", "")
 
     def one(value: str) -> bool | None:
-        outcomes = [value_outcome(positive, value, text, version, find, negated) for text in listed]
+        outcomes = [
+            value_outcome(positive, value, text, version, find, negated=negated) for text in listed
+        ]
         found = disjunction(outcomes)
         return found if not negated else None if found is None else not found
 
@@ -202,28 +204,30 @@ def conjunction(outcomes: Sequence[bool | None]) -> bool | None:
 
 
 def value_outcome(
-    operator: str, value: str, listed: str, version: str, find: Find, negated: bool
+    operator: str, value: str, listed: str, version: str, find: Find, *, negated: bool
 ) -> bool | None:
-    unresolved = UNKNOWN if negated else False
-    if operator in ("StringEquals", "StringEqualsIgnoreCase"):
-        read = symbols(listed, version, find, wild=False)
-        if read is None:
-            return unresolved
-        text = "".join(read)
-        return text.casefold() == value.casefold() if operator.endswith("Case") else text == value
-    if operator == "StringLike":
-        found = wildcard(symbols(listed, version, find), value)
-        return unresolved if found is None else found
-    if operator in ("ArnEquals", "ArnLike"):
-        if not value.startswith("arn:") or value.count(":") < 5:
-            return UNKNOWN
-        found = arn_matches(listed, version, value, find)
-        return unresolved if found is None else found
+    if operator.startswith("Arn") and (not value.startswith("arn:") or value.count(":") < 5):
+        return UNKNOWN
+    if operator.startswith(("String", "Arn")):
+        found = text_outcome(operator, value, listed, version, find)
+        return found if found is not None else UNKNOWN if negated else False
     read_value, read_listed, compare = TYPES[operator]
     try:
         return bool(compare(read_value(value), read_listed(listed)))
     except (ValueError, ArithmeticError, binascii.Error):
         return UNKNOWN
+
+
+def text_outcome(operator: str, value: str, listed: str, version: str, find: Find) -> bool | None:
+    if operator.startswith("Arn"):
+        return arn_matches(listed, version, value, find)
+    if operator == "StringLike":
+        return wildcard(symbols(listed, version, find), value)
+    read = symbols(listed, version, find, wild=False)
+    if read is None:
+        return None
+    text = "".join(read)
+    return text.casefold() == value.casefold() if operator.endswith("IgnoreCase") else text == value
 
 
 def read_bool(text: str) -> bool:
@@ -233,7 +237,7 @@ def read_bool(text: str) -> bool:
 
 
 def read_date(text: str) -> Decimal:
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.replace(".", "", 1).isdigit():
         return Decimal(text)
     moment = datetime.fromisoformat(text)
     if "T" in text and moment.tzinfo is None:

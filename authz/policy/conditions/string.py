@@ -52,7 +52,9 @@ def compile_equals_ignore_case(listed: Listed) -> Match:
 
 def compile_like(listed: Listed) -> Match:
     """Compile `StringLike`: `*` and `?` are wildcards, what variables put in is literal."""
-    return _known(match_any([compile_glob(pieces) for pieces in listed.templates()]), listed)
+    templates = listed.templates()
+    match = match_any([compile_glob(pieces) for pieces in templates])
+    return match if _is_plain(templates) else _known(match, listed)
 
 
 def _known(match: Match, listed: Listed) -> Match:

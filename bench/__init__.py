@@ -1,0 +1,1 @@
+"""Measurements of this service, printed beside the cost of something everybody knows."""
