@@ -48,10 +48,12 @@ class CreateAccessKeyResponse(_message.Message):
     def __init__(self, access_key: _Optional[_Union[AccessKey, _Mapping]] = ..., secret_access_key: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class GetAccessKeyRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "user_name")
     ID_FIELD_NUMBER: _ClassVar[int]
+    USER_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    user_name: str
+    def __init__(self, id: _Optional[str] = ..., user_name: _Optional[str] = ...) -> None: ...
 
 class GetAccessKeyResponse(_message.Message):
     __slots__ = ("access_key",)
@@ -94,10 +96,12 @@ class UpdateAccessKeyResponse(_message.Message):
     def __init__(self, access_key: _Optional[_Union[AccessKey, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class DeleteAccessKeyRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "user_name")
     ID_FIELD_NUMBER: _ClassVar[int]
+    USER_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    user_name: str
+    def __init__(self, id: _Optional[str] = ..., user_name: _Optional[str] = ...) -> None: ...
 
 class DeleteAccessKeyResponse(_message.Message):
     __slots__ = ("revision",)

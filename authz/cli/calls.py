@@ -1,0 +1,84 @@
+"""What the commands of the admin API share: call, then print the thing, the list, or what was done.
+
+Printing follows one rule, so that scripts can rely on it: `--json` of one thing is the answer as it came
+(`{"user": {…}, "revision": 7}`), of a listing all pages in one (`{"users": […]}`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from google.protobuf.message import Message
+
+from authz.cli.output import print_json, print_record, print_table, printable, to_plain
+from authz.cli.session import Session
+
+PACKAGE = "authz.admin.v1"
+
+
+def show_one(session: Session, method: str, request: Message, answer: type[Message]) -> None:
+    """Call a method whose answer holds one thing (and the revision, if it wrote), and print it."""
+    with session.connect() as client:
+        plain = to_plain(client.call(f"/{PACKAGE}.{method}", request, answer))
+    if session.as_json:
+        print_json(plain)
+        return
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            print_record(value)
+        elif name != "revision":
+            print_record({name: value})
+    if "revision" in plain:
+        print_record({"revision": plain["revision"]})
+
+
+def say_done(
+    session: Session, method: str, request: Message, answer: type[Message], done: str
+) -> None:
+    """Call a method that changes something and print `done` with the revision it made."""
+    with session.connect() as client:
+        plain = to_plain(client.call(f"/{PACKAGE}.{method}", request, answer))
+    if session.as_json:
+        print_json(plain)
+    else:
+        click.echo(f"{printable(done)} (revision {plain['revision']})")
+
+
+def show_list(
+    session: Session,
+    method: str,
+    request: Message,
+    answer: type[Message],
+    columns: Sequence[str],
+    *,
+    row: Callable[[Any], dict[str, Any]] | None = None,
+) -> None:
+    """Call a listing to its end and print all its entries; `row` makes a table's row of one entry."""
+    name = answer.DESCRIPTOR.fields[0].name
+    with session.connect() as client:
+        entries = [
+            entry
+            for page in client.pages(f"/{PACKAGE}.{method}", request, answer)
+            for entry in to_plain(page)[name]
+        ]
+    if session.as_json:
+        print_json({name: entries})
+        return
+    rows = [row(entry) if row else entry for entry in entries]
+    print_table(columns, rows, empty=f"no {name.replace('_', ' ')}")
+
+
+def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, list[str]]:
+    """Return `key=value` options as a mapping of lists; a key may come several times."""
+    parsed: dict[str, list[str]] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"`{printable(pair)}` is not KEY=VALUE", param_hint=option)
+        parsed.setdefault(key, []).append(value)
+    return parsed
+
+
+def parse_tags(pairs: Sequence[str]) -> dict[str, str]:
+    """Return `--tag` options as tags; of a key that comes twice the last value counts."""
+    return {key: values[-1] for key, values in parse_pairs(pairs, "--tag").items()}

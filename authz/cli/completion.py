@@ -1,0 +1,24 @@
+"""`authz completion`: the script that teaches a shell the commands, made by click."""
+
+import click
+from click.shell_completion import get_completion_class
+
+VARIABLE = "_AUTHZ_COMPLETE"
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script of SHELL.
+
+    \b
+    bash:  authz completion bash >> ~/.bashrc
+    zsh:   authz completion zsh >> ~/.zshrc
+    fish:  authz completion fish > ~/.config/fish/completions/authz.fish
+    """  # noqa: D301 - click's mark for lines that stay as they are
+    kind = get_completion_class(shell)
+    assert kind is not None, "click knows the shells of the choice"
+    # click asks the installed bash for its version, which is not there on every machine this runs on.
+    script = kind(ctx.find_root().command, {}, "authz", VARIABLE)
+    click.echo(script.source_template % script.source_vars())

@@ -1,0 +1,164 @@
+"""`authz policy`: documents that say who may do what, and whom they hold for."""
+
+from typing import IO
+
+import click
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from authz.cli.calls import PACKAGE, say_done, show_list, show_one
+from authz.cli.output import print_json, print_record, printable, to_plain
+from authz.cli.session import F, Session, pass_session, with_json
+from authz.wire.authz.admin.v1 import attachment_service_pb2, policy_service_pb2
+
+COLUMNS = ("name", "version", "description", "arn", "update_time")
+
+DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
+
+
+@click.group()
+def policy() -> None:
+    """Create, show, change, delete, attach and detach policies."""
+
+
+@policy.command()
+@click.argument("name")
+@DOCUMENT
+@click.option("--description", default="", help="What the policy is for.")
+@with_json
+@pass_session
+def create(session: Session, name: str, document: IO[str], description: str) -> None:
+    """Create the policy NAME from the file DOCUMENT (JSON as AWS IAM writes it; `-`: standard input)."""
+    request = policy_service_pb2.CreatePolicyRequest(
+        name=name, document=document.read(), description=description
+    )
+    answer = policy_service_pb2.CreatePolicyResponse
+    show_one(session, "PolicyService/CreatePolicy", request, answer)
+
+
+@policy.command()
+@click.argument("name")
+@click.option("--document", is_flag=True, help="Print the document alone, as its author wrote it.")
+@with_json
+@pass_session
+def get(session: Session, name: str, document: bool) -> None:
+    """Show the policy NAME."""
+    request = policy_service_pb2.GetPolicyRequest(name=name)
+    answer = policy_service_pb2.GetPolicyResponse
+    with session.connect() as client:
+        found = client.call(f"/{PACKAGE}.PolicyService/GetPolicy", request, answer)
+    if document:
+        # Byte for byte: what is printed can be edited and sent back.
+        click.echo(found.policy.document, nl=not found.policy.document.endswith("\n"))
+    elif session.as_json:
+        print_json(to_plain(found))
+    else:
+        plain = to_plain(found.policy)
+        text = plain.pop("document")
+        print_record(plain)
+        click.echo("\n".join(printable(line) for line in text.splitlines()))
+
+
+@policy.command("list")
+@with_json
+@pass_session
+def list_policies(session: Session) -> None:
+    """List all policies, without their documents."""
+    request = policy_service_pb2.ListPoliciesRequest()
+    answer = policy_service_pb2.ListPoliciesResponse
+    show_list(session, "PolicyService/ListPolicies", request, answer, COLUMNS)
+
+
+@policy.command()
+@click.argument("name")
+@DOCUMENT
+@with_json
+@pass_session
+def update(session: Session, name: str, document: IO[str]) -> None:
+    """Replace the document of the policy NAME; it is in force at once."""
+    changed = policy_service_pb2.Policy(name=name, document=document.read())
+    _update(session, changed, "document")
+
+
+@policy.command()
+@click.argument("name")
+@click.argument("description")
+@with_json
+@pass_session
+def describe(session: Session, name: str, description: str) -> None:
+    """Replace the DESCRIPTION of the policy NAME."""
+    changed = policy_service_pb2.Policy(name=name, description=description)
+    _update(session, changed, "description")
+
+
+def _update(session: Session, changed: policy_service_pb2.Policy, path: str) -> None:
+    request = policy_service_pb2.UpdatePolicyRequest(
+        policy=changed, update_mask=FieldMask(paths=[path])
+    )
+    answer = policy_service_pb2.UpdatePolicyResponse
+    show_one(session, "PolicyService/UpdatePolicy", request, answer)
+
+
+@policy.command()
+@click.argument("name")
+@with_json
+@pass_session
+def delete(session: Session, name: str) -> None:
+    """Delete the policy NAME, which must be attached to nothing."""
+    request = policy_service_pb2.DeletePolicyRequest(name=name)
+    answer = policy_service_pb2.DeletePolicyResponse
+    say_done(session, "PolicyService/DeletePolicy", request, answer, f"policy {name} deleted")
+
+
+def _with_target(command: F) -> F:
+    command = click.option("--group", metavar="GROUP", help="The group.")(command)
+    return click.option("--user", metavar="USER", help="The user.")(command)
+
+
+def _parse_target(**choices: str | None) -> dict[str, str]:
+    chosen = {f"{kind}_name": name for kind, name in choices.items() if name is not None}
+    if len(chosen) != 1:
+        options = " or ".join(f"--{kind}" for kind in choices)
+        raise click.UsageError(f"name exactly one: {options}")
+    return chosen
+
+
+@policy.command()
+@click.argument("name")
+@_with_target
+@with_json
+@pass_session
+def attach(session: Session, name: str, user: str | None, group: str | None) -> None:
+    """Attach the policy NAME to a user or a group; it is in force at once."""
+    target = _parse_target(user=user, group=group)
+    request = attachment_service_pb2.AttachPolicyRequest(policy_name=name, **target)
+    answer = attachment_service_pb2.AttachPolicyResponse
+    done = f"policy {name} attached to {user or group}"
+    say_done(session, "AttachmentService/AttachPolicy", request, answer, done)
+
+
+@policy.command()
+@click.argument("name")
+@_with_target
+@with_json
+@pass_session
+def detach(session: Session, name: str, user: str | None, group: str | None) -> None:
+    """Detach the policy NAME from a user or a group; it is out of force at once."""
+    target = _parse_target(user=user, group=group)
+    request = attachment_service_pb2.DetachPolicyRequest(policy_name=name, **target)
+    answer = attachment_service_pb2.DetachPolicyResponse
+    done = f"policy {name} detached from {user or group}"
+    say_done(session, "AttachmentService/DetachPolicy", request, answer, done)
+
+
+@policy.command()
+@click.option("--policy", metavar="POLICY", help="Where POLICY is attached.")
+@_with_target
+@with_json
+@pass_session
+def attachments(session: Session, policy: str | None, user: str | None, group: str | None) -> None:
+    """List what is attached to a user or a group, or what a policy is attached to."""
+    chosen = _parse_target(user=user, group=group, policy=policy)
+    request = attachment_service_pb2.ListAttachmentsRequest(**chosen)  # type: ignore[arg-type]  # one name
+    answer = attachment_service_pb2.ListAttachmentsResponse
+    columns = ("policy_name", "user_name", "group_name")
+    show_list(session, "AttachmentService/ListAttachments", request, answer, columns)

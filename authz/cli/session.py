@@ -1,0 +1,87 @@
+"""One run of the command line: its global options, its credential, its client, and how it prints."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from authz.cli.errors import CliError, ExitCode
+from authz.identity.credential import Secret
+
+if TYPE_CHECKING:
+    from authz.cli.client import Client
+
+CREDENTIALS_FILE: Final = "root-credentials.json"
+"""The file in the data folder that the service writes the root credential to."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """The global options; `timeout` in seconds."""
+
+    address: str
+    credentials: Path | None
+    data_dir: Path
+    region: str
+    ca_file: Path | None
+    timeout: float
+    as_json: bool
+    access_key: str | None
+    secret_key: str | None
+
+    def connect(self, *, is_signed: bool = True) -> "Client":
+        """Return a client for the service; nothing is sent yet."""
+        from authz.cli.client import Client
+
+        return Client(
+            self.address,
+            self.credential() if is_signed else None,
+            region=self.region,
+            ca_file=self.ca_file,
+            timeout=self.timeout,
+        )
+
+    def credential(self) -> tuple[str, Secret]:
+        """Return the credential to sign with: from the environment, or else from a file."""
+        if self.access_key and self.secret_key:
+            return self.access_key, Secret(self.secret_key)
+        if self.access_key or self.secret_key:
+            raise CliError(
+                "AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY go together", exit_code=ExitCode.USAGE
+            )
+        return read_credential(self.credentials or self.data_dir / CREDENTIALS_FILE)
+
+
+def read_credential(path: Path) -> tuple[str, Secret]:
+    """Read a credential file: JSON with `accessKey` and `secretKey`."""
+    hint = "set AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY, or name a file with --credentials"
+    try:
+        document = json.loads(path.read_bytes())
+        return str(document["accessKey"]), Secret(str(document["secretKey"]))
+    except OSError as error:
+        problem = f"no credential: {path} cannot be read ({error.strerror})"
+        raise CliError(problem, exit_code=ExitCode.DENIED, hint=hint) from None
+    except (ValueError, KeyError, TypeError):
+        problem = f"{path} is no credential file: JSON with accessKey and secretKey"
+        raise CliError(problem, exit_code=ExitCode.USAGE, hint=hint) from None
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def with_json(command: F) -> F:
+    """Give a command `--json` of its own, so that it may stand at the end of the line."""
+
+    def note(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.ensure_object(Session).as_json = True
+
+    option = click.option(
+        "--json", is_flag=True, expose_value=False, callback=note, help="Print JSON."
+    )
+    return option(command)

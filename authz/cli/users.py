@@ -1,0 +1,96 @@
+"""`authz user`: the people and applications that act."""
+
+import click
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from authz.cli.calls import parse_tags, say_done, show_list, show_one
+from authz.cli.session import Session, pass_session, with_json
+from authz.wire.authz.admin.v1 import status_pb2
+from authz.wire.authz.admin.v1 import user_service_pb2 as wire
+
+COLUMNS = ("name", "status", "arn", "create_time")
+
+
+@click.group()
+def user() -> None:
+    """Create, show, change and delete users."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
+@click.option("--disabled", is_flag=True, help="Create the user disabled.")
+@with_json
+@pass_session
+def create(session: Session, name: str, tags: tuple[str, ...], disabled: bool) -> None:
+    """Create the user NAME."""
+    status = status_pb2.STATUS_DISABLED if disabled else status_pb2.STATUS_ENABLED
+    request = wire.CreateUserRequest(name=name, status=status, tags=parse_tags(tags))
+    show_one(session, "UserService/CreateUser", request, wire.CreateUserResponse)
+
+
+@user.command()
+@click.argument("name")
+@with_json
+@pass_session
+def get(session: Session, name: str) -> None:
+    """Show the user NAME."""
+    request = wire.GetUserRequest(name=name)
+    show_one(session, "UserService/GetUser", request, wire.GetUserResponse)
+
+
+@user.command("list")
+@with_json
+@pass_session
+def list_users(session: Session) -> None:
+    """List all users."""
+    request = wire.ListUsersRequest()
+    show_list(session, "UserService/ListUsers", request, wire.ListUsersResponse, COLUMNS)
+
+
+@user.command()
+@click.argument("name")
+@with_json
+@pass_session
+def enable(session: Session, name: str) -> None:
+    """Let the user NAME act again."""
+    _set_status(session, name, status_pb2.STATUS_ENABLED)
+
+
+@user.command()
+@click.argument("name")
+@with_json
+@pass_session
+def disable(session: Session, name: str) -> None:
+    """Stop the user NAME from acting, its access keys included."""
+    _set_status(session, name, status_pb2.STATUS_DISABLED)
+
+
+def _set_status(session: Session, name: str, status: status_pb2.Status) -> None:
+    _update(session, wire.User(name=name, status=status), "status")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
+@with_json
+@pass_session
+def tag(session: Session, name: str, tags: tuple[str, ...]) -> None:
+    """Replace all tags of the user NAME; without --tag, remove them."""
+    _update(session, wire.User(name=name, tags=parse_tags(tags)), "tags")
+
+
+def _update(session: Session, changed: wire.User, path: str) -> None:
+    request = wire.UpdateUserRequest(user=changed, update_mask=FieldMask(paths=[path]))
+    show_one(session, "UserService/UpdateUser", request, wire.UpdateUserResponse)
+
+
+@user.command()
+@click.argument("name")
+@with_json
+@pass_session
+def delete(session: Session, name: str) -> None:
+    """Delete the user NAME with its access keys, memberships and attachments."""
+    request = wire.DeleteUserRequest(name=name)
+    done = f"user {name} deleted"
+    say_done(session, "UserService/DeleteUser", request, wire.DeleteUserResponse, done)

@@ -1,0 +1,286 @@
+"""`authz.admin.v1` messages ↔ the values of the control plane.
+
+Requests become plain values here: a status that was left out is `None`, an update names exactly what its field
+mask lists, pages have bounds. Records become messages with the ARN and the times that callers expect. Secrets
+leave through one function, `render_secret`, for the one answer that shows one.
+
+Not here: which names and documents are acceptable (`control`), or who may ask (`serving/admin_rules.py`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from authz.errors import InvalidError, quote
+from authz.identity.credential import Secret
+from authz.identity.records import (
+    AccessKey,
+    Attachment,
+    Group,
+    ManagedPolicy,
+    PolicyOrigin,
+    Status,
+    TargetKind,
+    User,
+)
+from authz.policy.arn import canned_policy_arn, group_arn, policy_arn, user_arn
+from authz.wire.authz.admin.v1 import (
+    access_key_service_pb2,
+    attachment_service_pb2,
+    group_service_pb2,
+    policy_service_pb2,
+    status_pb2,
+    user_service_pb2,
+)
+
+PAGE_DEFAULT: Final = 100
+"""Entries of a page when the caller does not say."""
+PAGE_LIMIT: Final = 1000
+"""Most entries of a page; a larger wish is cut down (AIP-158)."""
+TOKEN_LIMIT: Final = 2048
+"""Longest page token in characters; ours hold one name."""
+MEMBERS_LIMIT: Final = 1000
+"""Most users put into, or taken out of, a group in one call."""
+
+_NANOS: Final = 1_000_000_000
+_STATUSES: Final[Mapping[int, Status | None]] = {
+    status_pb2.STATUS_UNSPECIFIED: None,
+    status_pb2.STATUS_ENABLED: Status.ENABLED,
+    status_pb2.STATUS_DISABLED: Status.DISABLED,
+}
+STATUSES: Final[Mapping[Status, status_pb2.Status]] = {
+    Status.ENABLED: status_pb2.STATUS_ENABLED,
+    Status.DISABLED: status_pb2.STATUS_DISABLED,
+}
+
+AnyTargeted = (
+    attachment_service_pb2.AttachPolicyRequest
+    | attachment_service_pb2.DetachPolicyRequest
+    | attachment_service_pb2.ListAttachmentsRequest
+)
+
+
+class PageWish(NamedTuple):
+    """Which page a caller wants: at most `size` entries from `token` on (empty: from the start)."""
+
+    size: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChange:
+    """What an update of a user changes; `None` is left as it is."""
+
+    name: str
+    status: Status | None
+    tags: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKeyChange:
+    """What an update of an access key changes; `None` is left as it is."""
+
+    id: str
+    user_name: str
+    status: Status | None
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyChange:
+    """What an update of a policy changes; `None` is left as it is."""
+
+    name: str
+    document: str | None
+    description: str | None
+
+
+# --- requests → values ---
+
+
+def parse_status(number: int, field: str) -> Status | None:
+    """Return the status a request names, `None` for none."""
+    if number not in _STATUSES:
+        raise InvalidError(f"{number} is not a status", field=field)
+    return _STATUSES[number]
+
+
+def parse_mask(mask: FieldMask, known: frozenset[str]) -> frozenset[str]:
+    """Return the fields that an update names, at least one of `known` and no others."""
+    paths = frozenset(mask.paths)
+    listed = ", ".join(quote(name) for name in sorted(known))
+    if not paths:
+        raise InvalidError(f"name what to change: {listed}", field="update_mask")
+    for path in sorted(paths - known):
+        problem = f"{quote(path)} cannot be changed, only {listed}"
+        raise InvalidError(problem, field="update_mask")
+    return paths
+
+
+def parse_page(size: int, token: str) -> PageWish:
+    """Return the page that `page_size` and `page_token` ask for."""
+    if size < 0:
+        raise InvalidError("a page has no negative size", field="page_size")
+    if len(token) > TOKEN_LIMIT:
+        raise InvalidError("no page ever had this token", field="page_token")
+    return PageWish(min(size, PAGE_LIMIT) or PAGE_DEFAULT, token)
+
+
+def parse_members(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the users of a request, each once, in the order they came."""
+    members = tuple(dict.fromkeys(names))
+    if not 0 < len(members) <= MEMBERS_LIMIT:
+        problem = f"name 1 to {MEMBERS_LIMIT} users, not {len(members)}"
+        raise InvalidError(problem, field="user_names")
+    return members
+
+
+def parse_user_change(message: user_service_pb2.UpdateUserRequest) -> UserChange:
+    """Read an `UpdateUserRequest`."""
+    paths = parse_mask(message.update_mask, frozenset({"status", "tags"}))
+    user = message.user
+    return UserChange(
+        name=user.name,
+        status=_changed_status(user.status, "user.status") if "status" in paths else None,
+        tags=dict(user.tags) if "tags" in paths else None,
+    )
+
+
+def parse_access_key_change(
+    message: access_key_service_pb2.UpdateAccessKeyRequest,
+) -> AccessKeyChange:
+    """Read an `UpdateAccessKeyRequest`."""
+    paths = parse_mask(message.update_mask, frozenset({"status", "description"}))
+    key = message.access_key
+    return AccessKeyChange(
+        id=key.id,
+        user_name=key.user_name,
+        status=_changed_status(key.status, "access_key.status") if "status" in paths else None,
+        description=key.description if "description" in paths else None,
+    )
+
+
+def parse_group_status(message: group_service_pb2.UpdateGroupRequest) -> Status:
+    """Read what an `UpdateGroupRequest` makes the group's status."""
+    parse_mask(message.update_mask, frozenset({"status"}))
+    return _changed_status(message.group.status, "group.status")
+
+
+def parse_policy_change(message: policy_service_pb2.UpdatePolicyRequest) -> PolicyChange:
+    """Read an `UpdatePolicyRequest`."""
+    paths = parse_mask(message.update_mask, frozenset({"document", "description"}))
+    policy = message.policy
+    return PolicyChange(
+        name=policy.name,
+        document=policy.document if "document" in paths else None,
+        description=policy.description if "description" in paths else None,
+    )
+
+
+def _changed_status(number: int, field: str) -> Status:
+    status = parse_status(number, field)
+    if status is None:
+        raise InvalidError("say which status it gets", field=field)
+    return status
+
+
+def find_target(message: AnyTargeted) -> tuple[TargetKind, str] | None:
+    """Return the user or group a request names, `None` when it names neither."""
+    # A set oneof field may be empty text; that is a bad name, not a missing one.
+    if message.HasField("user_name"):
+        return TargetKind.USER, message.user_name
+    if message.HasField("group_name"):
+        return TargetKind.GROUP, message.group_name
+    return None
+
+
+def parse_target(
+    message: attachment_service_pb2.AttachPolicyRequest
+    | attachment_service_pb2.DetachPolicyRequest,
+) -> tuple[TargetKind, str]:
+    """Return the user or group a request names."""
+    target = find_target(message)
+    if target is None:
+        raise InvalidError("name a user or a group", field="target")
+    return target
+
+
+# --- records → messages ---
+
+
+def render_user(user: User, account: str) -> user_service_pb2.User:
+    """Write a user of `account`."""
+    return user_service_pb2.User(
+        name=user.name,
+        id=user.id,
+        arn=user_arn(account, user.name),
+        status=STATUSES[user.status],
+        tags=user.tags,
+        create_time=_timestamp(user.created_at),
+    )
+
+
+def render_access_key(key: AccessKey) -> access_key_service_pb2.AccessKey:
+    """Write the public half of an access key."""
+    return access_key_service_pb2.AccessKey(
+        id=key.id,
+        user_name=key.user_name,
+        status=STATUSES[key.status],
+        description=key.description,
+        create_time=_timestamp(key.created_at),
+    )
+
+
+def render_secret(
+    key: AccessKey, secret: Secret, revision: int
+) -> access_key_service_pb2.CreateAccessKeyResponse:
+    """Write the one answer that shows a secret."""
+    return access_key_service_pb2.CreateAccessKeyResponse(
+        access_key=render_access_key(key), secret_access_key=secret.reveal(), revision=revision
+    )
+
+
+def render_group(group: Group, account: str) -> group_service_pb2.Group:
+    """Write a group of `account`."""
+    return group_service_pb2.Group(
+        name=group.name,
+        id=group.id,
+        arn=group_arn(account, group.name),
+        status=STATUSES[group.status],
+        create_time=_timestamp(group.created_at),
+    )
+
+
+def render_policy(
+    policy: ManagedPolicy, account: str, *, with_document: bool = True
+) -> policy_service_pb2.Policy:
+    """Write a managed policy; lists leave the document out."""
+    is_aws = policy.origin is PolicyOrigin.AWS
+    return policy_service_pb2.Policy(
+        name=policy.name,
+        id=policy.id,
+        arn=canned_policy_arn(policy.name) if is_aws else policy_arn(account, policy.name),
+        version=policy.version,
+        document=policy.document if with_document else "",
+        description=policy.description,
+        create_time=_timestamp(policy.created_at),
+        update_time=_timestamp(policy.updated_at),
+    )
+
+
+def render_attachment(attachment: Attachment) -> attachment_service_pb2.Attachment:
+    """Write an attachment."""
+    message = attachment_service_pb2.Attachment(policy_name=attachment.policy_name)
+    if attachment.target_kind is TargetKind.USER:
+        message.user_name = attachment.target_name
+    else:
+        message.group_name = attachment.target_name
+    return message
+
+
+def _timestamp(seconds: float) -> Timestamp:
+    whole = int(seconds // 1)
+    return Timestamp(seconds=whole, nanos=int((seconds - whole) * _NANOS))
