@@ -175,7 +175,9 @@ def test_a_value_that_cannot_be_read_is_unevaluable(operator):
     for value in UNREADABLE[family]:
         for quantifier in ("", "ForAllValues", "ForAnyValue"):
             for if_exists in (False, True):
-                found = outcome(operator, a_listed(operator), value, quantifier=quantifier, if_exists=if_exists)
+                found = outcome(
+                    operator, a_listed(operator), value, quantifier=quantifier, if_exists=if_exists
+                )
                 assert found is U, value
 
 
@@ -217,7 +219,11 @@ def test_null_asks_whether_the_key_is_there(listed, value, expected):
     ("operator", "listed", "message"),
     [
         ("NumericEquals", "x", "`x` is not a number at here"),
-        ("DateEquals", "2020-01-01T00:00:00", "is not a date, a date-time with its zone, or epoch seconds at here"),
+        (
+            "DateEquals",
+            "2020-01-01T00:00:00",
+            "is not a date, a date-time with its zone, or epoch seconds at here",
+        ),
         ("Bool", "yes", "is not `true` or `false` at here"),
         ("Null", "yes", "is not `true` or `false` at here"),
         ("BinaryEquals", "x", "is not base64 at here"),
@@ -241,10 +247,18 @@ def test_a_listed_value_of_the_wrong_type_is_refused_with_its_place(operator, li
         # unevaluable alone; beside a true condition; beside a false one, which wins
         ("Allow", {"NumericEquals": {"aws:k": 1}}, Verdict.IMPLICITLY_DENIED),
         ("Allow", {"NumericNotEquals": {"aws:k": 1}}, Verdict.IMPLICITLY_DENIED),
-        ("Allow", {"NumericEquals": {"aws:k": 1}, "StringEquals": {"aws:k": "x"}}, Verdict.IMPLICITLY_DENIED),
+        (
+            "Allow",
+            {"NumericEquals": {"aws:k": 1}, "StringEquals": {"aws:k": "x"}},
+            Verdict.IMPLICITLY_DENIED,
+        ),
         ("Deny", {"NumericEquals": {"aws:k": 1}}, Verdict.EXPLICITLY_DENIED),
         ("Deny", {"NumericNotEquals": {"aws:k": 1}}, Verdict.EXPLICITLY_DENIED),
-        ("Deny", {"NumericEquals": {"aws:k": 1}, "StringEquals": {"aws:k": "x"}}, Verdict.EXPLICITLY_DENIED),
+        (
+            "Deny",
+            {"NumericEquals": {"aws:k": 1}, "StringEquals": {"aws:k": "x"}},
+            Verdict.EXPLICITLY_DENIED,
+        ),
         ("Deny", {"NumericEquals": {"aws:k": 1}, "StringEquals": {"aws:k": "y"}}, Verdict.ALLOWED),
         ("Deny", {"StringEquals": {"aws:k": "y"}, "NumericEquals": {"aws:k": 1}}, Verdict.ALLOWED),
     ],

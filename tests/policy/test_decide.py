@@ -59,7 +59,9 @@ def test_the_determining_statement_is_the_first_that_matches():
         a_policy(a_statement(Action="s3:PutObject"), a_statement(Sid="one"), arn="p", number=3),
         a_policy(a_statement(Sid="two"), arn="q"),
     ])  # fmt: skip
-    assert decide(a_request(), policies).statement == StatementRef(policy="p", version=3, index=1, sid="one")
+    assert decide(a_request(), policies).statement == StatementRef(
+        policy="p", version=3, index=1, sid="one"
+    )
 
 
 def test_a_decision_is_prepared_beforehand():
@@ -148,7 +150,9 @@ def test_resources_match_and_complements_do_not(elements, resource, matches):
 
 def many(statement, count=HEAD_INDEX_MINIMUM):
     """Add so many statements about other things that they are indexed by resource."""
-    fillers = [a_statement(Sid=f"f{n}", Resource=f"arn:aws:s3:::filler{n}/x/*") for n in range(count)]
+    fillers = [
+        a_statement(Sid=f"f{n}", Resource=f"arn:aws:s3:::filler{n}/x/*") for n in range(count)
+    ]
     return a_set(*fillers, statement, *[{**one, "Sid": f"g{n}"} for n, one in enumerate(fillers)])
 
 
@@ -192,19 +196,39 @@ def test_the_first_statement_decides_also_where_they_are_indexed():
         ([a_statement(Resource="arn:aws:s3:::b/*")], "arn:aws:s3:::b/x", ALLOWED),
         ([a_statement(Resource="arn:aws:s3:::b/*")], "arn:aws:s3:::b", NOTHING),
         ([a_statement(Resource="arn:aws:s3:::b/x*")], "arn:aws:s3:::b/", NOTHING),
-        ([a_statement(Resource=["arn:aws:s3:::b/*k", "arn:aws:s3:::b/*"])], "arn:aws:s3:::b/", ALLOWED),
+        (
+            [a_statement(Resource=["arn:aws:s3:::b/*k", "arn:aws:s3:::b/*"])],
+            "arn:aws:s3:::b/",
+            ALLOWED,
+        ),
         ([ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/secret")], "arn:aws:s3:::b/", DENIED),
-        ([ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/secret")], "arn:aws:s3:::b/s", DENIED),
-        ([ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/secret")], "arn:aws:s3:::b/t", ALLOWED),
+        (
+            [ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/secret")],
+            "arn:aws:s3:::b/s",
+            DENIED,
+        ),
+        (
+            [ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/secret")],
+            "arn:aws:s3:::b/t",
+            ALLOWED,
+        ),
         ([a_statement(NotResource="arn:aws:s3:::b/x")], "arn:aws:s3:::b/", NOTHING),
         ([a_statement(NotResource="arn:aws:s3:::b/x")], "arn:aws:s3:::b/y", ALLOWED),
         ([ALLOW, a_statement("Deny", NotResource="arn:aws:s3:::b/x")], "arn:aws:s3:::b/x", DENIED),
         ([ALLOW, a_statement("Deny", NotResource="arn:aws:s3:::b/*")], "arn:aws:s3:::b/x", ALLOWED),
-        ([ALLOW, a_statement("Deny", NotResource=["arn:aws:s3:::b/a*", "arn:aws:s3:::b/*"])], "arn:aws:s3:::b/x", ALLOWED),
+        (
+            [ALLOW, a_statement("Deny", NotResource=["arn:aws:s3:::b/a*", "arn:aws:s3:::b/*"])],
+            "arn:aws:s3:::b/x",
+            ALLOWED,
+        ),
         ([a_statement(Resource="arn:aws:s3:::b/${aws:x}/*")], "arn:aws:s3:::b/v/", ALLOWED),
         ([a_statement(Resource="arn:aws:s3:::b/${aws:none}*")], "arn:aws:s3:::b/v/", NOTHING),
         ([a_statement(NotResource="arn:aws:s3:::c/${aws:none}")], "arn:aws:s3:::b/v/", NOTHING),
-        ([ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/${aws:x}/k")], "arn:aws:s3:::b/v", DENIED),
+        (
+            [ALLOW, a_statement("Deny", Resource="arn:aws:s3:::b/${aws:x}/k")],
+            "arn:aws:s3:::b/v",
+            DENIED,
+        ),
     ],
 )
 def test_a_prefix_is_allowed_as_a_whole_and_denied_in_part(statements, prefix, expected):
@@ -229,7 +253,9 @@ def test_what_is_no_resource_is_refused_with_its_place(resource):
         conditions=(), principal=None,
     )  # fmt: skip
     with pytest.raises(ParseError, match=r"at Statement\[0\]\.NotResource$"):
-        compile_policy(Policy(version="2012-10-17", id="", statements=(statement,)), arn="p", version=1)
+        compile_policy(
+            Policy(version="2012-10-17", id="", statements=(statement,)), arn="p", version=1
+        )
 
 
 def test_a_principal_in_an_identity_policy_is_refused():
@@ -238,7 +264,9 @@ def test_a_principal_in_an_identity_policy_is_refused():
         conditions=(), principal=PrincipalElement(negated=False, ids=(("AWS", ("*",)),)),
     )  # fmt: skip
     with pytest.raises(ParseError, match="an identity policy has no `Principal`"):
-        compile_policy(Policy(version="2012-10-17", id="", statements=(statement,)), arn="p", version=1)
+        compile_policy(
+            Policy(version="2012-10-17", id="", statements=(statement,)), arn="p", version=1
+        )
 
 
 def test_names_are_spelled_as_arns():

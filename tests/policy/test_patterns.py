@@ -103,7 +103,9 @@ def test_an_arn_pattern_matches_part_by_part(pattern, resource, matches):
     assert patterns.compile_arns([(pattern,), ("arn:aws:x:::y",)])(resource, CONTEXT) is matches
 
 
-@pytest.mark.parametrize("pattern", ["", "b", "b/*", "**", "arn:aws:s3", "arn:aws:s3::", "x:aws:s3:::b", "*:a:b:c:d:e"])
+@pytest.mark.parametrize(
+    "pattern", ["", "b", "b/*", "**", "arn:aws:s3", "arn:aws:s3::", "x:aws:s3:::b", "*:a:b:c:d:e"]
+)
 def test_what_is_neither_a_star_nor_an_arn_is_no_resource_pattern(pattern):
     assert not patterns.is_arn_pattern((pattern,))
 
@@ -133,7 +135,9 @@ PREFIXES = [
 
 
 @pytest.mark.parametrize(("pattern", "prefix", "covers", "overlaps"), PREFIXES)
-def test_a_pattern_covers_all_or_overlaps_some_of_what_begins_with_a_prefix(pattern, prefix, covers, overlaps):
+def test_a_pattern_covers_all_or_overlaps_some_of_what_begins_with_a_prefix(
+    pattern, prefix, covers, overlaps
+):
     assert patterns.compile_cover((pattern,))(prefix, CONTEXT) is covers
     assert patterns.compile_overlap((pattern,))(prefix, CONTEXT) is overlaps
 

@@ -14,7 +14,10 @@ HOME = "arn:aws:s3:::home/${aws:username}/*"
 
 def verdict(statement, resource="arn:aws:s3:::home/alice/k", version="2012-10-17", **facts):
     policies = a_set(statement, version=version)
-    return decide(a_request(resource=resource, facts={k.replace("__", ":"): v for k, v in facts.items()}), policies).verdict
+    return decide(
+        a_request(resource=resource, facts={k.replace("__", ":"): v for k, v in facts.items()}),
+        policies,
+    ).verdict
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,10 @@ def verdict(statement, resource="arn:aws:s3:::home/alice/k", version="2012-10-17
     ],
 )
 def test_what_a_variable_puts_into_a_resource_is_literal(pattern, name, key, expected):
-    assert verdict(a_statement(Resource=pattern), f"arn:aws:s3:::home/{key}", aws__username=name) is expected
+    assert (
+        verdict(a_statement(Resource=pattern), f"arn:aws:s3:::home/{key}", aws__username=name)
+        is expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,10 @@ def test_a_default_stands_in_for_a_missing_value(template, value, expected):
     facts = {} if value is None else {"aws:principaltag/team": value}
     policies = a_set(a_statement(Resource=f"arn:aws:s3:::{template}"))
     for resource, is_allowed in ((expected, True), (expected + "y", False)):
-        assert decide(a_request(resource=f"arn:aws:s3:::{resource}", facts=facts), policies).is_allowed is is_allowed
+        assert (
+            decide(a_request(resource=f"arn:aws:s3:::{resource}", facts=facts), policies).is_allowed
+            is is_allowed
+        )
 
 
 def test_the_part_of_a_tag_key_after_the_slash_keeps_its_case():
@@ -71,8 +80,16 @@ def test_the_part_of_a_tag_key_after_the_slash_keeps_its_case():
 def test_a_variable_in_the_old_version_is_plain_text():
     statement = a_statement(Resource=HOME)
     assert verdict(statement, version="2008-10-17", aws__username="alice") is NOTHING
-    assert verdict(statement, "arn:aws:s3:::home/${aws:username}/k", "2008-10-17", aws__username="alice") is ALLOWED
-    assert verdict(statement, "arn:aws:s3:::home/${aws:username}/k", None, aws__username="alice") is ALLOWED
+    assert (
+        verdict(
+            statement, "arn:aws:s3:::home/${aws:username}/k", "2008-10-17", aws__username="alice"
+        )
+        is ALLOWED
+    )
+    assert (
+        verdict(statement, "arn:aws:s3:::home/${aws:username}/k", None, aws__username="alice")
+        is ALLOWED
+    )
 
 
 UNRESOLVED = [
@@ -90,20 +107,34 @@ UNRESOLVED = [
     ("Allow", {"Condition": {"StringNotEqualsIgnoreCase": {"aws:k": "${aws:username}"}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "${aws:username}"}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEqualsIfExists": {"aws:none": "${aws:username}"}}}, NOTHING),
-    ("Allow", {"Condition": {"ForAllValues:StringNotEquals": {"aws:none": "${aws:username}"}}}, NOTHING),
+    (
+        "Allow",
+        {"Condition": {"ForAllValues:StringNotEquals": {"aws:none": "${aws:username}"}}},
+        NOTHING,
+    ),
     ("Allow", {"Condition": {"StringEqualsIfExists": {"aws:none": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringEquals": {"aws:k": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:k": "${aws:username}"}}}, DENIED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:k": ["${aws:username}", "v"]}}}, ALLOWED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:none": "${aws:username}"}}}, DENIED),
-    ("Allow", {"Condition": {"ArnNotLike": {"aws:a": "arn:aws:iam::1:user/${aws:username}"}}}, NOTHING),
-    ("Deny", {"Condition": {"ArnNotLike": {"aws:a": "arn:aws:iam::1:user/${aws:username}"}}}, DENIED),
+    (
+        "Allow",
+        {"Condition": {"ArnNotLike": {"aws:a": "arn:aws:iam::1:user/${aws:username}"}}},
+        NOTHING,
+    ),
+    (
+        "Deny",
+        {"Condition": {"ArnNotLike": {"aws:a": "arn:aws:iam::1:user/${aws:username}"}}},
+        DENIED,
+    ),
     ("Deny", {"Condition": {"ArnLike": {"aws:a": "arn:aws:iam::1:user/${aws:username}"}}}, ALLOWED),
 ]
 
 
 @pytest.mark.parametrize(("effect", "elements", "expected"), UNRESOLVED)
-def test_a_variable_without_a_value_never_widens_a_grant_nor_hides_a_deny(effect, elements, expected):
+def test_a_variable_without_a_value_never_widens_a_grant_nor_hides_a_deny(
+    effect, elements, expected
+):
     statements = [a_statement(effect, **elements)]
     if effect == "Deny":
         statements.append(a_statement())
@@ -119,19 +150,28 @@ def test_a_key_with_several_values_is_no_variable_even_with_a_default():
 
 
 def test_variables_work_in_the_values_of_string_and_arn_operators_only():
-    facts = {"aws:username": "Alice", "s3:prefix": "home/Alice/x", "aws:a": "arn:aws:iam::1:user/Alice"}
+    facts = {
+        "aws:username": "Alice",
+        "s3:prefix": "home/Alice/x",
+        "aws:a": "arn:aws:iam::1:user/Alice",
+    }
     for condition in (
         {"StringLike": {"s3:prefix": "home/${aws:username}/*"}},
         {"StringEquals": {"aws:username": "${aws:username}"}},
         {"StringEqualsIgnoreCase": {"s3:prefix": "HOME/${aws:username}/X"}},
         {"ArnLike": {"aws:a": "arn:aws:iam::*:user/${aws:username}"}},
     ):
-        assert decide(a_request(facts=facts), a_set(a_statement(Condition=condition))).verdict is ALLOWED
+        assert (
+            decide(a_request(facts=facts), a_set(a_statement(Condition=condition))).verdict
+            is ALLOWED
+        )
     with pytest.raises(ParseError, match="is not a number at"):
         a_policy(a_statement(Condition={"NumericEquals": {"aws:n": "${aws:username}"}}))
 
 
-@pytest.mark.parametrize("text", ["${", "${}", "${aws:a", "${aws:a,}", "${aws:a, b}", "${aws:${b}}", "${,'x'}", "a${*x}"])
+@pytest.mark.parametrize(
+    "text", ["${", "${}", "${aws:a", "${aws:a,}", "${aws:a, b}", "${aws:${b}}", "${,'x'}", "a${*x}"]
+)
 def test_a_malformed_variable_is_refused_with_its_place(text):
     with pytest.raises(ParseError, match=r"malformed policy variable in `.*` at here"):
         parse_template(text, "here")
@@ -148,7 +188,9 @@ def test_a_variable_that_can_never_have_a_value_is_refused(text, message):
 
 
 @pytest.mark.timeout(20)
-@pytest.mark.parametrize("text", ["${" * 10_000, "${a" + " " * 20_000, "${a,'" * 4_000, "${a:" + "b" * 20_000 + ","])
+@pytest.mark.parametrize(
+    "text", ["${" * 10_000, "${a" + " " * 20_000, "${a,'" * 4_000, "${a:" + "b" * 20_000 + ","]
+)
 def test_hostile_templates_are_refused_in_linear_time(text):
     with pytest.raises(ParseError):
         parse_template(text, "here")
