@@ -1,0 +1,165 @@
+"""`authz serve` as a real process: environment in, addresses and a root credential out.
+
+What a user would start, with a data directory of its own and settings through the environment only. Readiness is
+asked where a proxy or an orchestrator asks it (`/readyz`).
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.request import ProxyHandler, build_opener
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.admin_client import AdminClient
+from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.processes import (
+    ServerProcess,
+    bare_environment,
+    http_status,
+    start,
+    wait_for,
+)
+
+ROOT = Path(__file__).parents[2]
+ROOT_CREDENTIAL = ("AKIAROOTROOTROOTROOT", "root-secret-of-the-tests-0123456789abcdef")
+
+READY_TIMEOUT = 30.0
+"""Seconds a server may take until it is ready; the first start also migrates the database."""
+
+CLI_TIMEOUT = 30.0
+"""Seconds a command may take."""
+
+
+class CommandError(Exception):
+    """A command ended with another exit code than expected; the message holds what it printed."""
+
+
+@dataclass(slots=True)
+class AuthzServer:
+    """A running `authz serve`."""
+
+    process: ServerProcess
+    grpc_port: int
+    http_port: int
+    env: dict[str, str]
+    credential: tuple[str, str] = ROOT_CREDENTIAL
+    _admins: list[AdminClient] = field(default_factory=list)
+
+    @property
+    def http_url(self) -> str:
+        """Where health, readiness and metrics are."""
+        return f"http://{LOOPBACK}:{self.http_port}"
+
+    @property
+    def admin(self) -> AdminClient:
+        """A client of the admin API, as root."""
+        if not self._admins:
+            self._admins.append(AdminClient(self.grpc_port, self.credential))
+        return self._admins[0]
+
+    def is_ready(self) -> bool:
+        """Tell whether the server says that it is ready."""
+        return http_status(f"{self.http_url}/readyz") == 200
+
+    def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
+        """Wait until the server says that it is ready."""
+        self.process.wait_until(self.is_ready, timeout)
+
+    def cli(self, *args: str, exit_code: int = 0) -> str:
+        """Run `authz ARGS` as root against this server and return what it prints."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "authz", *args],
+            env=bare_environment() | self._client_env(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=CLI_TIMEOUT,
+            check=False,
+        )
+        if ran.returncode != exit_code:
+            raise CommandError(f"authz {' '.join(args)}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}")
+        return ran.stdout
+
+    def cli_json(self, *args: str) -> Any:
+        """Run `authz ARGS --json` and return the document it prints."""
+        return json.loads(self.cli(*args, "--json"))
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """Return every sample of `/metrics`: name and labels → value."""
+        with build_opener(ProxyHandler({})).open(f"{self.http_url}/metrics", timeout=5) as response:
+            text = response.read().decode()
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the samples of this name that have these labels; 0 when there is none."""
+        wanted = set(labels.items())
+        return sum(value for (found, has), value in self.metrics().items() if found == name and wanted <= has)
+
+    def wait_for_revision(self, revision: int, timeout: float = 10.0) -> None:
+        """Wait until decisions are made on this revision or a newer one."""
+        wait_for(lambda: self.metric("authz_revision") >= revision, timeout, f"revision {revision}")
+
+    def stop(self) -> int:
+        """End the server as an orchestrator would (SIGTERM) and return its exit code."""
+        for admin in self._admins:
+            admin.__exit__(None, None, None)
+        self._admins.clear()
+        return self.process.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _client_env(self) -> dict[str, str]:
+        return {
+            "AUTHZ_ADDRESS": f"{LOOPBACK}:{self.grpc_port}",
+            "AUTHZ_ACCESS_KEY": self.credential[0],
+            "AUTHZ_SECRET_KEY": self.credential[1],
+        }
+
+
+def start_authz(
+    directory: Path, *, name: str = "authz", wait: bool = True, env: Mapping[str, str] | None = None
+) -> AuthzServer:
+    """Start `authz serve` with its data and log under `directory` and `env` on top of the settings made here.
+
+    Replicas that share a database must share `directory`, where the key ring lies. With `wait`, returns when it
+    is ready.
+    """
+    grpc_port, http_port = free_port(), free_port()
+    settings = {
+        "AUTHZ_GRPC_ADDRESS": f"{LOOPBACK}:{grpc_port}",
+        "AUTHZ_HTTP_ADDRESS": f"{LOOPBACK}:{http_port}",
+        "AUTHZ_DATA_DIR": str(directory / "data"),
+        "AUTHZ_ROOT_ACCESS_KEY": ROOT_CREDENTIAL[0],
+        "AUTHZ_ROOT_SECRET_KEY": ROOT_CREDENTIAL[1],
+        "AUTHZ_LOG_FORMAT": "json",
+        **(env or {}),
+    }
+    command = [sys.executable, "-m", "authz", "serve"]
+    process = start(command, name=name, log_path=directory / f"{name}.log", env=settings, cwd=ROOT)
+    server = AuthzServer(process, grpc_port, http_port, settings)
+    try:
+        if wait:
+            server.wait_ready()
+    except BaseException:
+        process.kill()
+        raise
+    return server
