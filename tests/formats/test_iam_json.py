@@ -182,8 +182,8 @@ REFUSED = [
     (statement(Condition={"Bool": {"aws:k": None}}), "expected text, not null at Statement[0].Condition.Bool.aws:k"),
     (statement(Condition={"Bool": {"aws:k": ["true", {}]}}),
      "expected text, not an object at Statement[0].Condition.Bool.aws:k[1]"),
-    ('{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": '
-     '{"Bool": {"aws:k": "true", "aws:k": "false"}}}}', "duplicate member `aws:k` at Statement[0].Condition.Bool"),
+    (('{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": '
+     '{"Bool": {"aws:k": "true", "aws:k": "false"}}}}'), "duplicate member `aws:k` at Statement[0].Condition.Bool"),
 ]  # fmt: skip
 
 
