@@ -69,10 +69,8 @@ class PolicyOrigin(StrEnum):
 
     CUSTOMER = "customer"
     """Written through the control plane; its ARN stands under the configured account."""
-    SERVICE = "service"
-    """Comes with this software (`readonly`, …); read-only; its ARN stands under the configured account."""
     AWS = "aws"
-    """Comes with this software under an AWS-managed name; read-only; `arn:aws:iam::aws:policy/NAME`."""
+    """Comes with this software (`policy/canned.py`); read-only; `arn:aws:iam::aws:policy/NAME`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""The SQL store: SQLite embedded, PostgreSQL in production, one schema."""

@@ -1,0 +1,103 @@
+"""Rows ↔ records, one pair a table; the only place that knows which column holds what."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from authz.identity.records import (
+    AccessKey,
+    Group,
+    ManagedPolicy,
+    PolicyOrigin,
+    Status,
+    User,
+    fold_name,
+)
+
+
+def user_of(row: Row[Any]) -> User:
+    """Read a row of `users`."""
+    return User(
+        id=row.id,
+        name=row.name,
+        status=Status(row.status),
+        created_at=row.created_at,
+        tags=row.tags,
+    )
+
+
+def user_row(user: User) -> dict[str, object]:
+    """Return the columns of `user`."""
+    return _named(user) | {"tags": user.tags}
+
+
+def group_of(row: Row[Any]) -> Group:
+    """Read a row of `groups`."""
+    return Group(id=row.id, name=row.name, status=Status(row.status), created_at=row.created_at)
+
+
+def group_row(group: Group) -> dict[str, object]:
+    """Return the columns of `group`."""
+    return _named(group)
+
+
+def access_key_of(row: Row[Any]) -> AccessKey:
+    """Read a row of `access_keys` that carries its owner's `user_name` too."""
+    return AccessKey(
+        id=row.id,
+        user_id=row.user_id,
+        user_name=row.user_name,
+        status=Status(row.status),
+        created_at=row.created_at,
+        description=row.description,
+    )
+
+
+def access_key_row(key: AccessKey) -> dict[str, object]:
+    """Return the columns of `key`, without the secret."""
+    return {
+        "id": key.id,
+        "user_id": key.user_id,
+        "status": key.status.value,
+        "created_at": key.created_at,
+        "description": key.description,
+    }
+
+
+def policy_of(row: Row[Any]) -> ManagedPolicy:
+    """Read a row of `policies`."""
+    return ManagedPolicy(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        document=row.document,
+        description=row.description,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        origin=PolicyOrigin(row.origin),
+    )
+
+
+def policy_row(policy: ManagedPolicy) -> dict[str, object]:
+    """Return the columns of `policy`."""
+    return {
+        "id": policy.id,
+        "name": policy.name,
+        "name_key": fold_name(policy.name),
+        "origin": policy.origin.value,
+        "version": policy.version,
+        "document": policy.document,
+        "description": policy.description,
+        "created_at": policy.created_at,
+        "updated_at": policy.updated_at,
+    }
+
+
+def _named(record: User | Group) -> dict[str, object]:
+    return {
+        "id": record.id,
+        "name": record.name,
+        "name_key": fold_name(record.name),
+        "status": record.status.value,
+        "created_at": record.created_at,
+    }

@@ -1,0 +1,155 @@
+"""The tables, the same in SQLite and PostgreSQL.
+
+Names are stored as given beside `name_key`, what they are compared and ordered by (`records.fold_name`). Ids and
+keys compare byte by byte in both databases: `BINARY` is SQLite's default, `COLLATE "C"` is said to PostgreSQL,
+whose own default would follow the machine's locale. Times are epoch seconds. Nothing cascades by itself: a
+deletion that the change log does not know of would leave caches wrong.
+
+The migrations (`migrations/versions`) make these tables; a test holds the two together.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared and ordered by its bytes (UTF-8, so by code point)."""
+
+
+class Tags(TypeDecorator[Mapping[str, str]]):
+    """Tags as the text of a JSON object, in the order they were given."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, str] | None, dialect: Dialect) -> str | None:
+        """Render the object's text."""
+        del dialect
+        return None if value is None else json.dumps(dict(value), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, str] | None:
+        """Read it back."""
+        del dialect
+        return None if value is None else json.loads(value)
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+state: Final = Table(
+    "state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    # The newest revision whose changes are no longer in the log; who stands before it must reload.
+    Column("trimmed", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+changes: Final = Table(
+    "changes",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", KEY, nullable=False),
+)
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("tags", Tags, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
+)
+
+groups: Final = Table(
+    "groups",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
+)
+
+memberships: Final = Table(
+    "memberships",
+    metadata,
+    Column("user_id", KEY, ForeignKey("users.id"), primary_key=True),
+    Column("group_id", KEY, ForeignKey("groups.id"), primary_key=True),
+    Index(None, "group_id"),
+)
+
+access_keys: Final = Table(
+    "access_keys",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("user_id", KEY, ForeignKey("users.id"), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "user_id"),
+)
+
+policies: Final = Table(
+    "policies",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
+)
+
+user_policies: Final = Table(
+    "user_policies",
+    metadata,
+    Column("user_id", KEY, ForeignKey("users.id"), primary_key=True),
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Index(None, "policy_id"),
+)
+
+group_policies: Final = Table(
+    "group_policies",
+    metadata,
+    Column("group_id", KEY, ForeignKey("groups.id"), primary_key=True),
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Index(None, "policy_id"),
+)
