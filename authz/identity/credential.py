@@ -41,7 +41,7 @@ _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _NAME_FORBIDDEN: Final = frozenset("=,")
 # `/` ends the id in a credential scope; `=` and `,` separate the parts of an Authorization header.
 _KEY_ID_FORBIDDEN: Final = frozenset("/=,")
-# Control, format (invisible, bidirectional), surrogate and unassigned characters, line and paragraph separators.
+# Control, format (invisible, bidirectional), surrogate and unassigned characters; line and paragraph separators.
 # Unassigned ones are out because their case folding may change with Unicode's next version.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
@@ -85,7 +85,7 @@ def make_secret(random_bytes: bytes) -> Secret:
 
 
 def make_record_id(prefix: str, random_bytes: bytes) -> str:
-    """Return `prefix` and one of 32 letters and digits for each random byte (`RECORD_ID_BYTES` for a record)."""
+    """Return `prefix` and one of 32 letters and digits a byte (`RECORD_ID_BYTES` for a record)."""
     return prefix + "".join(_ID_ALPHABET[byte & 31] for byte in random_bytes)
 
 
@@ -130,7 +130,7 @@ def check_access_key_id(access_key_id: str, *, field: str = "access_key_id") -> 
 
 
 def check_secret(secret: Secret, *, field: str = "secret") -> None:
-    """Refuse a chosen secret that is too short, too long or not printable; raises `InvalidError` for `field`."""
+    """Refuse a secret that is too short, too long or not printable; raises `InvalidError` for `field`."""
     text = secret.reveal()
     if not SECRET_MIN <= len(text) <= SECRET_MAX:
         raise InvalidError(f"a secret has {SECRET_MIN} to {SECRET_MAX} characters", field=field)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 NAME_LIMIT: Final = 128
-"""Longest user, group or policy name in characters (IAM: 64 for users, 128 for the others; MinIO: unbounded)."""
+"""Longest user, group or policy name in characters (IAM: 64 for users, 128 for others; MinIO: unbounded)."""
 
 
 def fold_name(name: str) -> str:
@@ -75,7 +75,7 @@ class PolicyOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPolicy:
-    """A stored policy document (`id`: `ANPA…`), byte for byte as its author sent it; `version` counts from 1."""
+    """A stored policy document (`id`: `ANPA…`), byte for byte as it was sent; `version` counts from 1."""
 
     id: str
     name: str

@@ -46,7 +46,7 @@ class KeyRing:
     __slots__ = ("_ciphers", "_keys", "primary")
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """Take `keys` (id → 32 bytes) in order; the first one seals. Raises `ParseError` for an unusable ring."""
+        """Take `keys` (id → 32 bytes); the first one seals. Raises `ParseError` for an unusable ring."""
         if not 1 <= len(keys) <= RING_LIMIT:
             raise ParseError(f"a key ring holds 1 to {RING_LIMIT} keys")
         for key_id, key in keys.items():

@@ -1,8 +1,9 @@
 """Brings the stored copies of the canned policies to what this version of the software says.
 
 They are rows like any other policy, so that attaching, loading and listing know no special case; their origin
-keeps them read-only. An id follows from the name, so every installation has the same ones. A changed document is a
-new version and a change like any other. One that a newer software no longer has stays: it may be attached.
+keeps them read-only. An id follows from the name, so every installation has the same ones. A changed document
+is a new version and a change like any other. One that a newer software no longer has stays: it may be
+attached.
 """
 
 import base64

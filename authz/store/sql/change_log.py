@@ -1,9 +1,9 @@
 """The change log: what changed at which revision, written in the transaction that changed it.
 
-A write transaction locks the one row of `state` first, so writers go one after the other, and takes its revision
-from it at the end, so revisions commit in order and without gaps; a transaction that changed nothing takes none.
-Readers follow the log by revision; `NOTIFY` (sent by the same transaction, delivered by PostgreSQL after its
-commit) only tells them to look.
+A write transaction locks the one row of `state` first, so writers go one after the other, and takes its
+revision from it at the end, so revisions commit in order and without gaps; a transaction that changed nothing
+takes none. Readers follow the log by revision; `NOTIFY` (sent by the same transaction, delivered by
+PostgreSQL after its commit) only tells them to look.
 
 The log is trimmed by count. `state.trimmed` remembers how far, so that a reader that fell behind learns that it
 must reload. Source: architecture §3.
@@ -23,12 +23,12 @@ CHANNEL: Final = "authz_changes"
 RETAINED_REVISIONS: Final = 100_000
 """Revisions kept in the log: hours of heavy administration for a reader to come back."""
 CHANGES_PER_REVISION: Final = 10_000
-"""Most rows logged for one revision. A bigger change (a group of a million members goes) is cheaper to follow by
-reloading everything, which is what readers do when the log does not reach back."""
+"""Most rows logged for one revision. A bigger change (a group of a million members goes) is cheaper to follow
+by reloading everything, which is what readers do when the log does not reach back."""
 
 
 class Changes:
-    """What one transaction changes, collected until its end; each thing once, in the order it was first named."""
+    """What one transaction changes, collected until its end; each thing once, in the order it came."""
 
     def __init__(self) -> None:
         self._rows: dict[tuple[ChangeKind, str], None] = {}

@@ -1,8 +1,8 @@
 """The database: connections, transactions and their modes, for SQLite and PostgreSQL alike.
 
-Callers hand in what to do with a connection rather than take one, because that lets the whole of it be tried again
-on a fresh connection when a pooled one turns out to be dead, and lets every driver error be translated in
-one place (`faults.py`).
+Callers hand in what to do with a connection rather than take one, because that lets the whole of it be tried
+again on a fresh connection when a pooled one turns out to be dead, and lets every driver error be translated
+in one place (`faults.py`).
 
 | mode | SQLite | PostgreSQL |
 |---|---|---|
@@ -278,7 +278,9 @@ def _parse_sqlite(url: str) -> URL:
         parsed = URL.create("")
     if parsed.drivername not in {"sqlite", "sqlite+aiosqlite"} or not parsed.database:
         # Not quoted: a URL may hold a password.
-        raise InvalidError("a database URL is sqlite:///PATH or postgresql://USER@HOST/NAME", field="url")
+        raise InvalidError(
+            "a database URL is sqlite:///PATH or postgresql://USER@HOST/NAME", field="url"
+        )
     if parsed.database == ":memory:":
         raise InvalidError("a SQLite database is a file", field="url")
     return parsed.set(drivername="sqlite+aiosqlite")

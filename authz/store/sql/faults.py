@@ -1,8 +1,8 @@
 """What drivers raise, told apart by what it means to a caller; their text goes no further than here.
 
 Driver messages name tables, values and hosts, so none of it is repeated: each kind has one sentence, and the
-original stays chained (`from`) for whoever debugs. Sources: PostgreSQL manual, appendix A (error codes); SQLite,
-"Result and Error Codes".
+original stays chained (`from`) for whoever debugs. Sources: PostgreSQL manual, appendix A (error codes);
+SQLite, "Result and Error Codes".
 """
 
 from typing import Final

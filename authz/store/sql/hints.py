@@ -1,8 +1,8 @@
 """How a database says "something changed": `LISTEN` in PostgreSQL, a counter in a SQLite file.
 
-Each is one connection of its own, for as long as the caller iterates. Hints are never the data: one may be lost,
-late or repeated, and several may become one. The first is always 0, said once listening has begun, so that
-whoever starts to listen also looks for what came before.
+Each is one connection of its own, for as long as the caller iterates. Hints are never the data: one may be
+lost, late or repeated, and several may become one. The first is always 0, said once listening has begun, so
+that whoever starts to listen also looks for what came before.
 
 A connection whose peer vanished says nothing at all, so PostgreSQL's is asked for a sign of life at an interval
 (asyncpg does not notice a dead socket by itself).
@@ -44,7 +44,9 @@ class _Inbox:
 
     def receive(self, _connection: object, _pid: int, _channel: str, payload: str) -> None:
         # Anyone who may connect may notify: what is not a number means "look".
-        number = int(payload) if payload.isascii() and payload.isdecimal() and len(payload) < 19 else 0
+        number = (
+            int(payload) if payload.isascii() and payload.isdecimal() and len(payload) < 19 else 0
+        )
         self._newest = max(self._newest, number)
         self.wake.set()
 

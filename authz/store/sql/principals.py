@@ -83,7 +83,7 @@ async def read_access_key(
 
 
 def _statement(
-    owner: FromClause, key_columns: Sequence[ColumnElement[Any]], user_id: Select[tuple[str]]
+    owner: FromClause, key_columns: Sequence[ColumnElement[Any]], user_id: Select[Any]
 ) -> CompoundSelect[Any]:
     own = select(
         state.c.revision,
@@ -117,7 +117,9 @@ def _halves(rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[Row[Any]]]:
     return own, [row for row in rows if row.revision is None]
 
 
-def _principal(own: Sequence[Row[Any]], through_groups: Sequence[Row[Any]]) -> StoredPrincipal | None:
+def _principal(
+    own: Sequence[Row[Any]], through_groups: Sequence[Row[Any]]
+) -> StoredPrincipal | None:
     if own[0].id is None:
         return None
     grants, denies = {row.policy_id for row in own}, set[str | None]()

@@ -1,8 +1,8 @@
 """The schema's version: which one a database has, and how it is brought to the newest.
 
 Migrations are numbered, go forward only, and travel inside the package. Two processes may migrate at once: each
-takes the same lock first (an advisory one in PostgreSQL, the write lock in SQLite), so the second finds the work
-done. Everything happens in one transaction: a migration that fails leaves nothing behind.
+takes the same lock first (an advisory one in PostgreSQL, the write lock in SQLite), so the second finds the
+work done. Everything happens in one transaction: a migration that fails leaves nothing behind.
 """
 
 from enum import StrEnum

@@ -1,8 +1,8 @@
 """What the data plane reads, from SQL: implements `access.ports.Source`.
 
-Every read but `hints` is one statement, and so one snapshot and one round trip. What a stranger sends (access key ids,
-names) is checked for being storable text at all before it travels: PostgreSQL refuses a NUL, both refuse half
-a surrogate pair, and a refusal must look like any other unknown key.
+Every read but `hints` is one statement, and so one snapshot and one round trip. What a stranger sends (access
+key ids, names) is checked for being storable text at all before it travels: PostgreSQL refuses a NUL, both
+refuse half a surrogate pair, and a refusal must look like any other unknown key.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -40,7 +40,9 @@ class SqlSource:
             lambda connection: change_log.read_changes(connection, revision, limit)
         )
 
-    async def load_policies(self, ids: Collection[str] | None = None) -> At[Sequence[ManagedPolicy]]:
+    async def load_policies(
+        self, ids: Collection[str] | None = None
+    ) -> At[Sequence[ManagedPolicy]]:
         """Return all managed policies, or those of `ids` that exist."""
         wanted = None if ids is None or len(ids) > SELECTED_LIMIT else tuple(ids)
         loaded = await self._database.ask(lambda connection: _read_policies(connection, wanted))

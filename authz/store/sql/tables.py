@@ -1,9 +1,9 @@
 """The tables, the same in SQLite and PostgreSQL.
 
-Names are stored as given beside `name_key`, what they are compared and ordered by (`records.fold_name`). Ids and
-keys compare byte by byte in both databases: `BINARY` is SQLite's default, `COLLATE "C"` is said to PostgreSQL,
-whose own default would follow the machine's locale. Times are epoch seconds. Nothing cascades by itself: a
-deletion that the change log does not know of would leave caches wrong.
+Names are stored as given beside `name_key`, what they are compared and ordered by (`records.fold_name`). Ids
+and keys compare byte by byte in both databases: `BINARY` is SQLite's default, `COLLATE "C"` is said to
+PostgreSQL, whose own default would follow the machine's locale. Times are epoch seconds. Nothing cascades by
+itself: a deletion that the change log does not know of would leave caches wrong.
 
 The migrations (`migrations/versions`) make these tables; a test holds the two together.
 """

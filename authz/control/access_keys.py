@@ -1,0 +1,187 @@
+"""Access keys: credentials of users.
+
+The secret is made here (or chosen by the caller, for keys that come from elsewhere), shown by the one answer to
+`create`, and stored sealed with the access key id as associated data; nothing here can show it again. Ids are
+unique in the whole service and differ from the root credential's.
+
+Where a call names the owner too, a key of somebody else's is not found: who may touch whose keys is decided by
+the name that the caller gave.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from authz.clock import Clock
+from authz.control.limits import ACCESS_KEYS_PER_USER, check_description
+from authz.control.lookup import get_user
+from authz.control.paging import Page, read_page
+from authz.control.ports import Slice, Store, Unit, Written
+from authz.errors import ConflictError, InvalidError, NotFoundError, quote
+from authz.identity.credential import (
+    ACCESS_KEY_ID_BYTES,
+    SECRET_BYTES,
+    Secret,
+    check_access_key_id,
+    check_name,
+    check_secret,
+    make_access_key_id,
+    make_secret,
+)
+from authz.identity.records import AccessKey, Status, User, fold_name
+from authz.identity.sealing import NONCE_SIZE, KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedAccessKey:
+    """A new access key with its secret, which is shown now and never again."""
+
+    key: AccessKey
+    secret: Secret
+
+
+class AccessKeys:
+    """The use cases about access keys."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        ring: KeyRing,
+        *,
+        root_access_key_id: str,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ring = ring
+        self._root_access_key_id = root_access_key_id
+        self._random_bytes = random_bytes
+
+    async def create(
+        self,
+        user_name: str,
+        *,
+        access_key_id: str | None = None,
+        secret: Secret | None = None,
+        description: str = "",
+        status: Status = Status.ENABLED,
+    ) -> Written[CreatedAccessKey]:
+        """Create an access key for a user; id and secret are generated unless chosen.
+
+        Raises `InvalidError` for a chosen id or secret that is not acceptable, `NotFoundError` for the user,
+        and `ConflictError` when the id is taken or the user has `ACCESS_KEYS_PER_USER` already.
+        """
+        check_description(description)
+        key_id, revealed = self._credential(access_key_id, secret)
+        nonce = self._random_bytes(NONCE_SIZE)
+        sealed = self._ring.seal(revealed.reveal().encode(), key_id.encode(), nonce)
+        now = self._clock.now()
+
+        async def change(unit: Unit) -> CreatedAccessKey:
+            user = await get_user(unit, user_name)
+            await self._require_free(unit, key_id)
+            await _require_room(unit, user)
+            key = AccessKey(
+                id=key_id,
+                user_id=user.id,
+                user_name=user.name,
+                status=status,
+                created_at=now,
+                description=description,
+            )
+            await unit.access_keys.add(key, sealed)
+            return CreatedAccessKey(key, revealed)
+
+        return await self._store.write(change)
+
+    async def get(self, access_key_id: str, *, user_name: str | None = None) -> AccessKey:
+        """Return an access key without its secret. Raises `NotFoundError`."""
+        return await self._store.read(lambda unit: _get(unit, access_key_id, user_name))
+
+    async def list(
+        self, user_name: str, *, page_size: int = 0, page_token: str = ""
+    ) -> Page[AccessKey]:
+        """Return a page of a user's access keys, ordered by id. Raises `NotFoundError` for the user."""
+
+        async def question(unit: Unit) -> Page[AccessKey]:
+            user = await get_user(unit, user_name)
+            return await read_page(
+                lambda part: unit.access_keys.list_of_user(user.id, part),
+                lambda key: key.id,
+                page_size,
+                page_token,
+            )
+
+        return await self._store.read(question)
+
+    async def update(
+        self,
+        access_key_id: str,
+        *,
+        user_name: str | None = None,
+        status: Status | None = None,
+        description: str | None = None,
+    ) -> Written[AccessKey]:
+        """Change what is given and nothing else. Raises `NotFoundError`."""
+        check_description(description or "")
+
+        async def change(unit: Unit) -> AccessKey:
+            old = await _get(unit, access_key_id, user_name)
+            new = replace(
+                old,
+                status=status or old.status,
+                description=old.description if description is None else description,
+            )
+            if new != old:
+                await unit.access_keys.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def delete(
+        self, access_key_id: str, *, user_name: str | None = None
+    ) -> Written[AccessKey]:
+        """Delete an access key; it stops signing at once. Raises `NotFoundError`."""
+
+        async def change(unit: Unit) -> AccessKey:
+            key = await _get(unit, access_key_id, user_name)
+            await unit.access_keys.remove(key)
+            return key
+
+        return await self._store.write(change)
+
+    def _credential(self, access_key_id: str | None, secret: Secret | None) -> tuple[str, Secret]:
+        if secret is not None and access_key_id is None:
+            raise InvalidError("a secret of your own goes with an id of your own", field="secret")
+        if access_key_id is None:
+            access_key_id = make_access_key_id(self._random_bytes(ACCESS_KEY_ID_BYTES))
+        if secret is None:
+            secret = make_secret(self._random_bytes(SECRET_BYTES))
+        check_access_key_id(access_key_id)
+        check_secret(secret)
+        return access_key_id, secret
+
+    async def _require_free(self, unit: Unit, access_key_id: str) -> None:
+        is_root = access_key_id == self._root_access_key_id
+        if is_root or await unit.access_keys.find(access_key_id) is not None:
+            raise ConflictError(f"there is an access key {quote(access_key_id)} already")
+
+
+async def _get(unit: Unit, access_key_id: str, user_name: str | None) -> AccessKey:
+    check_access_key_id(access_key_id)
+    if user_name is not None:
+        check_name(user_name, field="user_name")
+    key = await unit.access_keys.find(access_key_id)
+    if key is None or (user_name is not None and fold_name(key.user_name) != fold_name(user_name)):
+        of_user = "" if user_name is None else f" of user {quote(user_name)}"
+        raise NotFoundError(f"there is no access key {quote(access_key_id)}{of_user}")
+    return key
+
+
+async def _require_room(unit: Unit, user: User) -> None:
+    held = await unit.access_keys.list_of_user(user.id, Slice("", ACCESS_KEYS_PER_USER))
+    if len(held) == ACCESS_KEYS_PER_USER:
+        raise ConflictError(
+            f"user {quote(user.name)} has {ACCESS_KEYS_PER_USER} access keys, the most"
+        )

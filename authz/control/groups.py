@@ -1,0 +1,195 @@
+"""Groups and who is in them.
+
+Groups do not nest. Putting a user into a group it is in, or taking one out that is not in it, is no error and
+changes nothing. A disabled group grants nothing while its denies still hold. Deleting a group that still has
+members or attachments is refused, as in AWS, unless the caller says `cascade`.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from authz.clock import Clock
+from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
+from authz.control.lookup import get_group, get_user
+from authz.control.paging import Page, read_page
+from authz.control.ports import ONE, Slice, Store, Unit, Written
+from authz.errors import ConflictError, InvalidError, NotFoundError, quote
+from authz.identity.credential import (
+    GROUP_ID_PREFIX,
+    RECORD_ID_BYTES,
+    check_name,
+    make_record_id,
+)
+from authz.identity.records import Group, Status, TargetKind, User, fold_name
+
+
+class Groups:
+    """The use cases about groups."""
+
+    def __init__(
+        self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    async def create(self, name: str, *, status: Status = Status.ENABLED) -> Written[Group]:
+        """Create a group. Raises `ConflictError` when the name is taken, ignoring case."""
+        check_name(name)
+        group = Group(
+            id=make_record_id(GROUP_ID_PREFIX, self._random_bytes(RECORD_ID_BYTES)),
+            name=name,
+            status=status,
+            created_at=self._clock.now(),
+        )
+
+        async def change(unit: Unit) -> Group:
+            await _require_free(unit, name)
+            await unit.groups.add(group)
+            return group
+
+        return await self._store.write(change)
+
+    async def get(self, name: str) -> Group:
+        """Return a group by name, ignoring case. Raises `NotFoundError`."""
+        return await self._store.read(lambda unit: get_group(unit, name, field="name"))
+
+    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[Group]:
+        """Return a page of the groups, ordered by name ignoring case."""
+        return await self._store.read(
+            lambda unit: read_page(unit.groups.list, _place, page_size, page_token)
+        )
+
+    async def update(
+        self, name: str, *, new_name: str | None = None, status: Status | None = None
+    ) -> Written[Group]:
+        """Change what is given and nothing else.
+
+        Raises `NotFoundError`, and `ConflictError` when the new name is taken.
+        """
+        if new_name is not None:
+            check_name(new_name, field="new_name")
+
+        async def change(unit: Unit) -> Group:
+            old = await get_group(unit, name, field="name")
+            renamed = old.name if new_name is None else new_name
+            new = replace(old, name=renamed, status=status or old.status)
+            if fold_name(new.name) != fold_name(old.name):
+                await _require_free(unit, new.name)
+            if new != old:
+                await unit.groups.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def delete(self, name: str, *, cascade: bool = False) -> Written[Group]:
+        """Delete a group; with `cascade`, its memberships and attachments too.
+
+        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        """
+
+        async def change(unit: Unit) -> Group:
+            group = await get_group(unit, name, field="name")
+            await (_clear if cascade else _require_unused)(unit, group)
+            await unit.groups.remove(group)
+            return group
+
+        return await self._store.write(change)
+
+    async def add_members(self, group_name: str, user_names: Sequence[str]) -> Written[Group]:
+        """Put users into a group, all or none. Raises `NotFoundError` for the first that is missing."""
+        _check_members(user_names)
+
+        async def change(unit: Unit) -> Group:
+            group = await get_group(unit, group_name)
+            for user in await _get_users(unit, user_names):
+                await _require_room(unit, group, user)
+                await unit.groups.add_member(group.id, user.id)
+            return group
+
+        return await self._store.write(change)
+
+    async def remove_members(self, group_name: str, user_names: Sequence[str]) -> Written[Group]:
+        """Take users out of a group, all or none. Raises `NotFoundError` for the first that is missing."""
+        _check_members(user_names)
+
+        async def change(unit: Unit) -> Group:
+            group = await get_group(unit, group_name)
+            for user in await _get_users(unit, user_names):
+                await unit.groups.remove_member(group.id, user.id)
+            return group
+
+        return await self._store.write(change)
+
+    async def list_members(
+        self, group_name: str, *, page_size: int = 0, page_token: str = ""
+    ) -> Page[User]:
+        """Return a page of a group's users, ordered by name ignoring case. Raises `NotFoundError`."""
+
+        async def question(unit: Unit) -> Page[User]:
+            group = await get_group(unit, group_name)
+            return await read_page(
+                lambda part: unit.groups.list_members(group.id, part), _place, page_size, page_token
+            )
+
+        return await self._store.read(question)
+
+    async def list_of_user(
+        self, user_name: str, *, page_size: int = 0, page_token: str = ""
+    ) -> Page[Group]:
+        """Return a page of the groups a user is in, ordered by name ignoring case. Raises `NotFoundError`."""
+
+        async def question(unit: Unit) -> Page[Group]:
+            user = await get_user(unit, user_name)
+            return await read_page(
+                lambda part: unit.groups.list_of_user(user.id, part), _place, page_size, page_token
+            )
+
+        return await self._store.read(question)
+
+
+def _place(record: User | Group) -> str:
+    return fold_name(record.name)
+
+
+def _check_members(user_names: Sequence[str]) -> None:
+    if not 1 <= len(user_names) <= MEMBERS_PER_CALL:
+        raise InvalidError(f"name 1 to {MEMBERS_PER_CALL} users", field="user_names")
+    for name in user_names:
+        check_name(name, field="user_names")
+
+
+async def _get_users(unit: Unit, names: Sequence[str]) -> Sequence[User]:
+    found = {fold_name(user.name): user for user in await unit.users.find_all(names)}
+    for name in names:
+        if fold_name(name) not in found:
+            raise NotFoundError(f"there is no user {quote(name)}")
+    return tuple(found.values())
+
+
+async def _require_room(unit: Unit, group: Group, user: User) -> None:
+    held = await unit.groups.list_of_user(user.id, Slice("", GROUPS_PER_USER))
+    if len(held) == GROUPS_PER_USER and group.id not in {other.id for other in held}:
+        raise ConflictError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
+
+
+async def _require_free(unit: Unit, name: str) -> None:
+    holder = await unit.groups.find(name)
+    if holder is not None:
+        raise ConflictError(f"there is a group {quote(holder.name)} already")
+
+
+async def _require_unused(unit: Unit, group: Group) -> None:
+    uses = {
+        "members": await unit.groups.list_members(group.id, ONE),
+        "attached policies": await unit.attachments.list_of_target(TargetKind.GROUP, group.id, ONE),
+    }
+    held = ", ".join(what for what, some in uses.items() if some)
+    if held:
+        raise ConflictError(f"group {quote(group.name)} still has {held}")
+
+
+async def _clear(unit: Unit, group: Group) -> None:
+    await unit.groups.remove_all_members(group.id)
+    await unit.attachments.detach_target(TargetKind.GROUP, group.id)

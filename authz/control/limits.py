@@ -1,0 +1,67 @@
+"""How much a record may carry besides its name: descriptions and tags.
+
+Names, access key ids and secrets are `identity/credential.py`'s; documents have their own parser, which is
+injected. Sources: AWS IAM, "IAM and AWS STS quotas" and "Rules for tagging in IAM and AWS STS".
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+from authz.errors import InvalidError, quote
+from authz.identity.records import fold_name
+
+DESCRIPTION_LIMIT: Final = 1000
+"""Longest description in characters (AWS: 1,000 for policies)."""
+TAGS_LIMIT: Final = 50
+"""Most tags of a user (AWS)."""
+TAG_KEY_LIMIT: Final = 128
+"""Longest key of a tag in characters (AWS)."""
+TAG_VALUE_LIMIT: Final = 256
+"""Longest value of a tag in characters (AWS)."""
+ACCESS_KEYS_PER_USER: Final = 10
+"""Most access keys of a user. AWS allows 2, which its own tools work around by roles; MinIO sets no limit."""
+ATTACHMENTS_PER_TARGET: Final = 100
+"""Most policies of a user or group. AWS allows 10, on request 20; MinIO sets no limit."""
+GROUPS_PER_USER: Final = 100
+"""Most groups of a user. AWS allows 10; directories that are mirrored need more."""
+MEMBERS_PER_CALL: Final = 1000
+"""Most users put into or taken out of a group by one call, so that one transaction stays short."""
+
+_LINE_BREAKS: Final = frozenset("\n\r\t")
+_UNPRINTABLE: Final = frozenset({"Cc", "Cs"})
+
+
+def check_description(description: str, *, field: str = "description") -> None:
+    """Refuse a description that is too long or holds control characters other than line breaks and tabs."""
+    if len(description) > DESCRIPTION_LIMIT:
+        raise InvalidError(f"a description has at most {DESCRIPTION_LIMIT} characters", field=field)
+    if _has_control(description, allowed=_LINE_BREAKS):
+        raise InvalidError("a description holds no control characters", field=field)
+
+
+def check_tags(tags: Mapping[str, str], *, field: str = "tags") -> None:
+    """Refuse too many tags, keys that differ in case only, the reserved `aws:`, and oversized or odd texts."""
+    if len(tags) > TAGS_LIMIT:
+        raise InvalidError(f"a user has at most {TAGS_LIMIT} tags", field=field)
+    if len({fold_name(key) for key in tags}) < len(tags):
+        raise InvalidError("two tag keys differ in case only", field=field)
+    for key, value in tags.items():
+        _check_tag(key, value, field)
+
+
+def _check_tag(key: str, value: str, field: str) -> None:
+    if not 1 <= len(key) <= TAG_KEY_LIMIT:
+        raise InvalidError(f"a tag key has 1 to {TAG_KEY_LIMIT} characters", field=field)
+    if fold_name(key).startswith("aws:"):
+        raise InvalidError(f"tag key {quote(key)} begins with the reserved `aws:`", field=field)
+    if len(value) > TAG_VALUE_LIMIT:
+        raise InvalidError(
+            f"the value of tag {quote(key)} has more than {TAG_VALUE_LIMIT} characters", field=field
+        )
+    if _has_control(key) or _has_control(value):
+        raise InvalidError(f"tag {quote(key)} holds a control character", field=field)
+
+
+def _has_control(text: str, allowed: frozenset[str] = frozenset()) -> bool:
+    return any(c not in allowed and unicodedata.category(c) in _UNPRINTABLE for c in text)

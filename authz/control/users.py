@@ -1,0 +1,137 @@
+"""Users: create, get, list, update, delete.
+
+A new user can do nothing until policies are attached to it or its groups. Deleting one that still has access
+keys, memberships or attachments is refused, as in AWS, unless the caller says `cascade`. A user created under
+the name of a deleted one has another id.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from authz.clock import Clock
+from authz.control.limits import check_tags
+from authz.control.lookup import get_user
+from authz.control.paging import Page, read_page
+from authz.control.ports import ONE, Store, Unit, Written
+from authz.errors import ConflictError, quote
+from authz.identity.credential import (
+    RECORD_ID_BYTES,
+    USER_ID_PREFIX,
+    check_name,
+    make_record_id,
+)
+from authz.identity.records import Status, TargetKind, User, fold_name
+
+
+class Users:
+    """The use cases about users."""
+
+    def __init__(
+        self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    async def create(
+        self, name: str, *, status: Status = Status.ENABLED, tags: Mapping[str, str] | None = None
+    ) -> Written[User]:
+        """Create a user. Raises `ConflictError` when the name is taken, ignoring case."""
+        check_name(name)
+        check_tags(tags or {})
+        user = User(
+            id=make_record_id(USER_ID_PREFIX, self._random_bytes(RECORD_ID_BYTES)),
+            name=name,
+            status=status,
+            created_at=self._clock.now(),
+            tags=dict(tags or {}),
+        )
+
+        async def change(unit: Unit) -> User:
+            await _require_free(unit, name)
+            await unit.users.add(user)
+            return user
+
+        return await self._store.write(change)
+
+    async def get(self, name: str) -> User:
+        """Return a user by name, ignoring case. Raises `NotFoundError`."""
+        return await self._store.read(lambda unit: get_user(unit, name, field="name"))
+
+    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[User]:
+        """Return a page of the users, ordered by name ignoring case."""
+        return await self._store.read(
+            lambda unit: read_page(
+                unit.users.list, lambda user: fold_name(user.name), page_size, page_token
+            )
+        )
+
+    async def update(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        status: Status | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Written[User]:
+        """Change what is given and nothing else; `tags` as a whole.
+
+        Raises `NotFoundError`, and `ConflictError` when the new name is taken.
+        """
+        if new_name is not None:
+            check_name(new_name, field="new_name")
+        check_tags(tags or {})
+
+        async def change(unit: Unit) -> User:
+            old = await get_user(unit, name, field="name")
+            new = replace(
+                old,
+                name=old.name if new_name is None else new_name,
+                status=status or old.status,
+                tags=old.tags if tags is None else dict(tags),
+            )
+            if fold_name(new.name) != fold_name(old.name):
+                await _require_free(unit, new.name)
+            if new != old:
+                await unit.users.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def delete(self, name: str, *, cascade: bool = False) -> Written[User]:
+        """Delete a user; with `cascade`, its access keys, memberships and attachments too.
+
+        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        """
+
+        async def change(unit: Unit) -> User:
+            user = await get_user(unit, name, field="name")
+            await (_clear if cascade else _require_unused)(unit, user)
+            await unit.users.remove(user)
+            return user
+
+        return await self._store.write(change)
+
+
+async def _require_free(unit: Unit, name: str) -> None:
+    holder = await unit.users.find(name)
+    if holder is not None:
+        raise ConflictError(f"there is a user {quote(holder.name)} already")
+
+
+async def _require_unused(unit: Unit, user: User) -> None:
+    uses = {
+        "access keys": await unit.access_keys.list_of_user(user.id, ONE),
+        "groups": await unit.groups.list_of_user(user.id, ONE),
+        "attached policies": await unit.attachments.list_of_target(TargetKind.USER, user.id, ONE),
+    }
+    held = ", ".join(what for what, some in uses.items() if some)
+    if held:
+        raise ConflictError(f"user {quote(user.name)} still has {held}")
+
+
+async def _clear(unit: Unit, user: User) -> None:
+    await unit.access_keys.remove_of_user(user.id)
+    await unit.groups.remove_from_all(user.id)
+    await unit.attachments.detach_target(TargetKind.USER, user.id)

@@ -1,0 +1,87 @@
+"""Groups and memberships in SQL: implements `control.ports.GroupRecords`."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, delete, insert, select, update
+
+from authz.access.ports import ChangeKind
+from authz.control.ports import Slice
+from authz.identity.records import Group, User, fold_name
+from authz.store.sql.families import Family
+from authz.store.sql.rows import group_of, group_row, user_of
+from authz.store.sql.tables import groups, memberships, users
+
+
+class SqlGroups(Family):
+    """The rows of `groups` and `memberships`."""
+
+    async def find(self, name: str) -> Group | None:
+        """Return the group of this name, ignoring case."""
+        row = await self._first(select(groups).where(groups.c.name_key == fold_name(name)))
+        return None if row is None else group_of(row)
+
+    async def list(self, part: Slice) -> Sequence[Group]:
+        """Return groups whose folded name is after `part.after`."""
+        return [group_of(row) for row in await self._slice(select(groups), groups.c.name_key, part)]
+
+    async def add(self, group: Group) -> None:
+        """Store a new group."""
+        self._changes.note(ChangeKind.GROUP, group.id)
+        await self._connection.execute(insert(groups).values(**group_row(group)))
+
+    async def replace(self, old: Group, new: Group) -> None:
+        """Store `new` in place of `old`."""
+        self._changes.note(ChangeKind.GROUP, old.id)
+        await self._connection.execute(
+            update(groups).where(groups.c.id == old.id).values(**group_row(new))
+        )
+
+    async def remove(self, group: Group) -> None:
+        """Delete a group."""
+        self._changes.note(ChangeKind.GROUP, group.id)
+        await self._connection.execute(delete(groups).where(groups.c.id == group.id))
+
+    async def list_members(self, group_id: str, part: Slice) -> Sequence[User]:
+        """Return the users in a group."""
+        members = select(users).join(memberships, memberships.c.user_id == users.c.id)
+        found = await self._slice(
+            members.where(memberships.c.group_id == group_id), users.c.name_key, part
+        )
+        return [user_of(row) for row in found]
+
+    async def list_of_user(self, user_id: str, part: Slice) -> Sequence[Group]:
+        """Return the groups a user is in."""
+        joined = select(groups).join(memberships, memberships.c.group_id == groups.c.id)
+        found = await self._slice(
+            joined.where(memberships.c.user_id == user_id), groups.c.name_key, part
+        )
+        return [group_of(row) for row in found]
+
+    async def add_member(self, group_id: str, user_id: str) -> None:
+        """Put a user into a group, unless it is in it."""
+        pair = {"user_id": user_id, "group_id": group_id}
+        if await self._first(select(memberships).filter_by(**pair)) is None:
+            self._changes.note(ChangeKind.USER, user_id)
+            await self._connection.execute(insert(memberships).values(**pair))
+
+    async def remove_member(self, group_id: str, user_id: str) -> None:
+        """Take a user out of a group, if it is in it."""
+        removed = await self._connection.execute(
+            delete(memberships).where(
+                and_(memberships.c.user_id == user_id, memberships.c.group_id == group_id)
+            )
+        )
+        if removed.rowcount:
+            self._changes.note(ChangeKind.USER, user_id)
+
+    async def remove_all_members(self, group_id: str) -> None:
+        """Take everybody out of a group."""
+        of_group = memberships.c.group_id == group_id
+        members = await self._keys(select(memberships.c.user_id).where(of_group))
+        self._changes.note(ChangeKind.USER, *members)
+        await self._connection.execute(delete(memberships).where(of_group))
+
+    async def remove_from_all(self, user_id: str) -> None:
+        """Take a user out of all its groups."""
+        self._changes.note(ChangeKind.USER, user_id)
+        await self._connection.execute(delete(memberships).where(memberships.c.user_id == user_id))

@@ -1,0 +1,56 @@
+"""Users in SQL: implements `control.ports.UserRecords`."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, insert, select, update
+
+from authz.access.ports import ChangeKind
+from authz.control.ports import Slice
+from authz.identity.records import User, fold_name
+from authz.store.sql.families import Family
+from authz.store.sql.rows import user_of, user_row
+from authz.store.sql.tables import users
+
+
+class SqlUsers(Family):
+    """The rows of `users`."""
+
+    async def find(self, name: str) -> User | None:
+        """Return the user of this name, ignoring case."""
+        row = await self._first(select(users).where(users.c.name_key == fold_name(name)))
+        return None if row is None else user_of(row)
+
+    async def find_all(self, names: Collection[str]) -> Sequence[User]:
+        """Return those users of these names that exist, in any order."""
+        keys = {fold_name(name) for name in names}
+        return [
+            user_of(row) for row in await self._all(select(users).where(users.c.name_key.in_(keys)))
+        ]
+
+    async def list(self, part: Slice) -> Sequence[User]:
+        """Return users whose folded name is after `part.after`."""
+        return [user_of(row) for row in await self._slice(select(users), users.c.name_key, part)]
+
+    async def add(self, user: User) -> None:
+        """Store a new user."""
+        self._note(user)
+        await self._connection.execute(insert(users).values(**user_row(user)))
+
+    async def replace(self, old: User, new: User) -> None:
+        """Store `new` in place of `old`."""
+        self._changes.note(ChangeKind.USER, new.id)
+        if old.name != new.name:
+            self._note(old)
+            self._note(new)
+        await self._connection.execute(
+            update(users).where(users.c.id == old.id).values(**user_row(new))
+        )
+
+    async def remove(self, user: User) -> None:
+        """Delete a user."""
+        self._note(user)
+        await self._connection.execute(delete(users).where(users.c.id == user.id))
+
+    def _note(self, user: User) -> None:
+        self._changes.note(ChangeKind.USER, user.id)
+        self._changes.note(ChangeKind.USER_NAME, fold_name(user.name))
