@@ -1,0 +1,71 @@
+"""S3's error answers: code → HTTP status, and the document that clients parse.
+
+A code that is not in the table is a refusal like any other (403): an unknown problem never looks like success,
+and clients do not retry it. What stands in the document is what the client sent or may know; which policy
+refused it does not.
+
+Source: Amazon S3 API reference, "Error Responses" (REST error responses, list of error codes).
+"""
+
+import re
+from typing import Final
+from xml.sax.saxutils import escape
+
+from authz.errors import ParseError
+
+STATUS: Final = {
+    "AccessDenied": 403,
+    "AuthorizationHeaderMalformed": 400,
+    "AuthorizationQueryParametersError": 400,
+    "ExpiredToken": 400,
+    "InternalError": 500,
+    "InvalidAccessKeyId": 403,
+    "InvalidArgument": 400,
+    "InvalidBucketName": 400,
+    "InvalidRequest": 400,
+    "InvalidTag": 400,
+    "InvalidToken": 400,
+    "InvalidURI": 400,
+    "KeyTooLongError": 400,
+    "MalformedXML": 400,
+    "MethodNotAllowed": 405,
+    "MissingSecurityHeader": 400,
+    "NotImplemented": 501,
+    "RequestHeaderSectionTooLarge": 400,
+    "RequestTimeTooSkewed": 403,
+    "ServiceUnavailable": 503,
+    "SignatureDoesNotMatch": 403,
+    "SlowDown": 503,
+    "XAmzContentSHA256Mismatch": 400,
+}
+OTHER_STATUS: Final = 403
+
+# What XML 1.0 cannot hold even escaped (section 2.2, Char).
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class S3RequestError(ParseError):
+    """A request that means nothing, or could mean two things; `code` is S3's, `status` its HTTP status."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status_of(code)
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status that goes with an error code."""
+    return STATUS.get(code, OTHER_STATUS)
+
+
+def render_error(code: str, message: str, resource: str, request_id: str) -> bytes:
+    """Render the error document; `resource` is the path as the client sent it."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{_text(code)}</Code><Message>{_text(message)}</Message>"
+        f"<Resource>{_text(resource)}</Resource><RequestId>{_text(request_id)}</RequestId></Error>"
+    ).encode()
+
+
+def _text(text: str) -> str:
+    return escape(_NOT_XML.sub("\ufffd", text), {"\r": "&#13;"})
