@@ -1,15 +1,15 @@
 """`authz.admin.v1` messages ↔ the values of the control plane.
 
 Requests become plain values here: a status that was left out is `None`, an update names exactly what its field
-mask lists, pages have bounds. Records become messages with the ARN and the times that callers expect. Secrets
+mask lists. Records become messages with the ARN and the times that callers expect. Secrets
 leave through one function, `render_secret`, for the one answer that shows one.
 
 Not here: which names and documents are acceptable (`control`), or who may ask (`serving/admin_rules.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,15 +36,6 @@ from authz.wire.authz.admin.v1 import (
     user_service_pb2,
 )
 
-PAGE_DEFAULT: Final = 100
-"""Entries of a page when the caller does not say."""
-PAGE_LIMIT: Final = 1000
-"""Most entries of a page; a larger wish is cut down (AIP-158)."""
-TOKEN_LIMIT: Final = 2048
-"""Longest page token in characters; ours hold one name."""
-MEMBERS_LIMIT: Final = 1000
-"""Most users put into, or taken out of, a group in one call."""
-
 _NANOS: Final = 1_000_000_000
 _STATUSES: Final[Mapping[int, Status | None]] = {
     status_pb2.STATUS_UNSPECIFIED: None,
@@ -61,13 +52,6 @@ AnyTargeted = (
     | attachment_service_pb2.DetachPolicyRequest
     | attachment_service_pb2.ListAttachmentsRequest
 )
-
-
-class PageWish(NamedTuple):
-    """Which page a caller wants: at most `size` entries from `token` on (empty: from the start)."""
-
-    size: int
-    token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,24 +102,6 @@ def parse_mask(mask: FieldMask, known: frozenset[str]) -> frozenset[str]:
         problem = f"{quote(path)} cannot be changed, only {listed}"
         raise InvalidError(problem, field="update_mask")
     return paths
-
-
-def parse_page(size: int, token: str) -> PageWish:
-    """Return the page that `page_size` and `page_token` ask for."""
-    if size < 0:
-        raise InvalidError("a page has no negative size", field="page_size")
-    if len(token) > TOKEN_LIMIT:
-        raise InvalidError("no page ever had this token", field="page_token")
-    return PageWish(min(size, PAGE_LIMIT) or PAGE_DEFAULT, token)
-
-
-def parse_members(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the users of a request, each once, in the order they came."""
-    members = tuple(dict.fromkeys(names))
-    if not 0 < len(members) <= MEMBERS_LIMIT:
-        problem = f"name 1 to {MEMBERS_LIMIT} users, not {len(members)}"
-        raise InvalidError(problem, field="user_names")
-    return members
 
 
 def parse_user_change(message: user_service_pb2.UpdateUserRequest) -> UserChange:

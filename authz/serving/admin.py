@@ -1,0 +1,94 @@
+"""Administrators ask (`authz.admin.v1`): keep users, access keys, groups, policies and attachments.
+
+Every method goes the same way: read the message, look up what it needs (`serving/admin_rules.py`), pass the
+gate, then call the use-case (`serving/admin_handlers.py`). The way is built here, once, for every method of the
+services' descriptors, so no method can be without its gate; one without a handler stops the start.
+
+Not here: what a change means (`control`), or how messages are read and written (`formats/admin_v1.py`).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, Final, Protocol
+
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from authz.formats.authz_v1 import parse_message
+from authz.policy.request import Principal
+from authz.serving.admin_rules import find_rule, resource_of
+from authz.serving.call import Call, Method, Methods
+from authz.wire.authz.admin.v1 import (
+    access_key_service_pb2,
+    attachment_service_pb2,
+    group_service_pb2,
+    policy_service_pb2,
+    user_service_pb2,
+)
+
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
+    service
+    for module in (
+        user_service_pb2,
+        access_key_service_pb2,
+        group_service_pb2,
+        policy_service_pb2,
+        attachment_service_pb2,
+    )
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+"""The services of `authz.admin.v1`."""
+
+Handler = Callable[[Any], Awaitable[Message]]
+"""One method behind the gate: its request → its answer."""
+
+_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+class AdminGate(Protocol):
+    """Who stands in front of the control plane."""
+
+    async def admit(
+        self, call: Call, raw: bytes, action: str, admin_action: str | None, resource: str
+    ) -> Principal:
+        """Return who calls, once they have proved it and may do this; raises what refuses the call."""
+        ...
+
+
+class AdminSurface:
+    """The methods of `authz.admin.v1`, each behind the gate."""
+
+    def __init__(self, gate: AdminGate, account: str, handlers: Iterable[object]) -> None:
+        """Serve what `handlers` have methods for: `CreateUser` is the method `create_user` of one of them."""
+        self._gate = gate
+        self._account = account
+        handlers = tuple(handlers)
+        self.methods: Methods = {
+            path: self._guard(path, kind, _find_handler(handlers, name))
+            for path, name, kind in list_methods()
+        }
+
+    def _guard(self, path: str, kind: type[Message], handler: Handler) -> Method:
+        async def method(raw: bytes, call: Call) -> bytes:
+            request = parse_message(kind, raw)
+            rule = find_rule(path, request)
+            resource = resource_of(rule, request, self._account)
+            await self._gate.admit(call, raw, rule.action, rule.admin_action, resource)
+            answer = await handler(request)
+            return answer.SerializeToString()
+
+        return method
+
+
+def list_methods() -> Iterator[tuple[str, str, type[Message]]]:
+    """Yield every method: full name, the name of its handler, and its request's class."""
+    for service in SERVICES:
+        for method in service.methods:
+            name = _WORD.sub("_", method.name).lower()
+            yield f"/{service.full_name}/{method.name}", name, GetMessageClass(method.input_type)
+
+
+def _find_handler(handlers: Iterable[object], name: str) -> Handler:
+    found: Handler = next(getattr(one, name) for one in handlers if hasattr(one, name))
+    return found
