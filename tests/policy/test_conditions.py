@@ -71,6 +71,7 @@ VALUES = [
     ("DateNotEquals", "2020-01-01", "2020-01-01", False),
     ("DateLessThan", "2020-01-01", "2019-12-31T23:59:59.999999999Z", True),
     ("DateLessThan", "2020-01-01", "2020-01-01", False),
+    ("DateLessThan", "-1", "-1.5", True),
     ("DateLessThanEquals", "2020-01-01", "2020-01-01", True),
     ("DateGreaterThan", "2020-01-01", "2020-01-01T00:00:00.000000001Z", True),
     ("DateGreaterThan", "2020-01-01", "2020-01-01", False),

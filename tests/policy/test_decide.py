@@ -183,9 +183,23 @@ def test_an_index_by_resource_changes_no_answer(pattern, resource, matches):
     assert policies.index.memo["s3:GetObject"][2] is not None
 
 
+def test_a_complement_and_a_general_deny_are_found_beside_indexed_statements():
+    policies = many(a_statement(NotResource="arn:aws:s3:::other/*"))
+    assert decide(a_request(), policies).verdict is ALLOWED
+    assert decide(a_request(resource="arn:aws:s3:::other/k"), policies).verdict is NOTHING
+    policies = many(a_statement("Deny", Resource="arn:aws:s3:::*/y"))
+    assert decide(a_request(resource="arn:aws:s3:::filler1/x/z"), policies).verdict is ALLOWED
+    assert decide(a_request(resource="arn:aws:s3:::filler1/x/y"), policies).verdict is DENIED
+
+
 def test_the_first_statement_decides_also_where_they_are_indexed():
     policies = many(a_statement(Sid="general"))
     assert decide(a_request(resource="arn:aws:s3:::filler1/x/y"), policies).statement.sid == "f1"
+    assert decide(a_request(), policies).statement.sid == "general"
+    policies = a_set(
+        a_statement(Sid="general"),
+        *[a_statement(Sid=f"f{n}", Resource=f"{BUCKET}/*") for n in range(20)],
+    )
     assert decide(a_request(), policies).statement.sid == "general"
 
 

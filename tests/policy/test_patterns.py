@@ -29,6 +29,7 @@ GLOBS = [
     ("a*b*c", "a-b-b-c", True),
     ("a*b*c", "ac", False),
     ("a*b*bc", "abc", False),
+    ("a*b*bc", "axxbc", False),
     ("a*bb*b", "abbb", True),
     ("a*bb*b", "abb", False),
     ("*a*", "bab", True),

@@ -61,7 +61,7 @@ def _plain(part: list[Piece]) -> str | None:
     if not tokens:
         return ""
     only = tokens[0]
-    return only if len(tokens) == 1 and isinstance(only, str) and ":" not in only else None
+    return only if len(tokens) == 1 and isinstance(only, str) else None
 
 
 def _compile_parts(pieces: Sequence[Piece]) -> Match:
