@@ -145,7 +145,9 @@ class Settings:
     root_access_key: str = _setting(
         _text, "", "access key id of root; empty: made on first start, in the data folder"
     )
-    root_secret_key: Secret = _setting(_secret, Secret(""), "secret of root, at least 8 characters")
+    root_secret_key: Secret | None = _setting(
+        _secret, None, "secret of root, at least 8 characters"
+    )
     master_key_file: Path | None = _setting(
         _path, None, "key ring that seals secrets at rest; made on first start in the data folder"
     )
@@ -336,7 +338,7 @@ def _read_toml(path: Path) -> dict[str, object]:
 
 def _show(name: str, value: object) -> str:
     if isinstance(value, Secret):
-        return "(set, not shown)" if value.reveal() else ""
+        return "(set, not shown)"
     if name == "database_url":
         return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", str(value))
     if isinstance(value, tuple):
@@ -352,7 +354,7 @@ def _check_together(settings: Settings) -> None:
         raise InvalidError(
             "AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE"
         )
-    if bool(settings.root_access_key) != bool(settings.root_secret_key.reveal()):
+    if bool(settings.root_access_key) != (settings.root_secret_key is not None):
         raise InvalidError("AUTHZ_ROOT_ACCESS_KEY and AUTHZ_ROOT_SECRET_KEY go together")
 
 

@@ -39,12 +39,12 @@ class RootCredential(NamedTuple):
     secret: Secret
 
 
-def root_credential(path: Path, access_key_id: str, secret: Secret) -> RootCredential:
+def root_credential(path: Path, access_key_id: str, secret: Secret | None) -> RootCredential:
     """Return the configured root credential, or the one in `path`, made there on first start.
 
     Raises `InvalidError` for an unusable credential or file.
     """
-    if not access_key_id:
+    if not access_key_id or secret is None:
         access_key_id, secret = _parse_root(path, _read_or_make(path, _make_root))
     check_access_key_id(access_key_id, field="root_access_key")
     check_secret(secret, field="root_secret_key")
