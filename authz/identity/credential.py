@@ -41,7 +41,7 @@ _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _NAME_FORBIDDEN: Final = frozenset("=,")
 # `/` ends the id in a credential scope; `=` and `,` separate the parts of an Authorization header.
 _KEY_ID_FORBIDDEN: Final = frozenset("/=,")
-# Control, format (invisible, bidirectional), surrogate and unassigned characters; line and paragraph separators.
+# Control, format (invisible, bidirectional), surrogate and unassigned characters; line and paragraph breaks.
 # Unassigned ones are out because their case folding may change with Unicode's next version.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 
