@@ -5,7 +5,7 @@ Printing follows one rule, so that scripts can rely on it: `--json` of one thing
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.message import Message
@@ -13,7 +13,10 @@ from google.protobuf.message import Message
 from authz.cli.output import print_json, print_record, print_table, printable, to_plain
 from authz.cli.session import Session
 
-PACKAGE = "authz.admin.v1"
+if TYPE_CHECKING:
+    from authz.cli.client import Client
+
+PACKAGE: Final = "authz.admin.v1"
 
 
 def show_one(session: Session, method: str, request: Message, answer: type[Message]) -> None:
@@ -56,16 +59,22 @@ def show_list(
     """Call a listing to its end and print all its entries; `row` makes a table's row of one entry."""
     name = answer.DESCRIPTOR.fields[0].name
     with session.connect() as client:
-        entries = [
-            entry
-            for page in client.pages(f"/{PACKAGE}.{method}", request, answer)
-            for entry in to_plain(page)[name]
-        ]
+        entries = list_all(client, method, request, answer)
     if session.as_json:
         print_json({name: entries})
         return
     rows = [row(entry) if row else entry for entry in entries]
     print_table(columns, rows, empty=f"no {name.replace('_', ' ')}")
+
+
+def list_all(client: "Client", method: str, request: Message, answer: type[Message]) -> list[Any]:
+    """Return all entries of a listing, as plain values."""
+    name = answer.DESCRIPTOR.fields[0].name
+    return [
+        entry
+        for page in client.pages(f"/{PACKAGE}.{method}", request, answer)
+        for entry in to_plain(page)[name]
+    ]
 
 
 def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, list[str]]:

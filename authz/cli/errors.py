@@ -86,7 +86,9 @@ GRPC_REFUSALS: Final[Mapping[str, Refusal]] = {
     "NOT_FOUND": Refusal(
         ExitCode.NOT_FOUND, "names are spelt as they were created; see `authz … list`"
     ),
-    "ALREADY_EXISTS": Refusal(ExitCode.CONFLICT, ""),
+    "ALREADY_EXISTS": Refusal(
+        ExitCode.CONFLICT, "take another name, or, to delete what is in use, say --cascade"
+    ),
     "FAILED_PRECONDITION": Refusal(ExitCode.CONFLICT, ""),
     "ABORTED": Refusal(
         ExitCode.CONFLICT, "somebody else changed it meanwhile; look again and retry"

@@ -78,10 +78,16 @@ def _set_status(session: Session, name: str, status: status_pb2.Status) -> None:
 
 @group.command()
 @click.argument("name")
+@click.option("--cascade", is_flag=True, help="First take everybody out and detach its policies.")
 @with_json
 @pass_session
-def delete(session: Session, name: str) -> None:
-    """Delete the group NAME with its memberships and attachments."""
+def delete(session: Session, name: str, cascade: bool) -> None:
+    """Delete the group NAME, which must have no members or policies left."""
+    if cascade:
+        from authz.cli.cascade import clear_group
+
+        with session.connect() as client:
+            clear_group(client, name)
     request = wire.DeleteGroupRequest(name=name)
     done = f"group {name} deleted"
     say_done(session, "GroupService/DeleteGroup", request, wire.DeleteGroupResponse, done)

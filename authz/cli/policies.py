@@ -100,10 +100,16 @@ def _update(session: Session, changed: policy_service_pb2.Policy, path: str) -> 
 
 @policy.command()
 @click.argument("name")
+@click.option("--cascade", is_flag=True, help="First detach it from everything.")
 @with_json
 @pass_session
-def delete(session: Session, name: str) -> None:
+def delete(session: Session, name: str, cascade: bool) -> None:
     """Delete the policy NAME, which must be attached to nothing."""
+    if cascade:
+        from authz.cli.cascade import clear_policy
+
+        with session.connect() as client:
+            clear_policy(client, name)
     request = policy_service_pb2.DeletePolicyRequest(name=name)
     answer = policy_service_pb2.DeletePolicyResponse
     say_done(session, "PolicyService/DeletePolicy", request, answer, f"policy {name} deleted")

@@ -87,10 +87,20 @@ def _update(session: Session, changed: wire.User, path: str) -> None:
 
 @user.command()
 @click.argument("name")
+@click.option(
+    "--cascade",
+    is_flag=True,
+    help="First delete its access keys, leave its groups, detach its policies.",
+)
 @with_json
 @pass_session
-def delete(session: Session, name: str) -> None:
-    """Delete the user NAME with its access keys, memberships and attachments."""
+def delete(session: Session, name: str, cascade: bool) -> None:
+    """Delete the user NAME, which must have no access keys, groups or policies left."""
+    if cascade:
+        from authz.cli.cascade import clear_user
+
+        with session.connect() as client:
+            clear_user(client, name)
     request = wire.DeleteUserRequest(name=name)
     done = f"user {name} deleted"
     say_done(session, "UserService/DeleteUser", request, wire.DeleteUserResponse, done)

@@ -1,0 +1,85 @@
+"""What must go before a user, a group or a policy can be deleted, when the caller says `--cascade`.
+
+The service refuses to delete what is in use. Here each thing that uses it is taken away by a call of its own,
+each under its own right, so that nobody can lift a deny by deleting the group it hangs on without the right to
+detach. It is no transaction: what fails in the middle leaves the rest, and can be run again.
+"""
+
+from typing import Any
+
+from google.protobuf.message import Message
+
+from authz.cli.calls import PACKAGE, list_all
+from authz.cli.client import Client
+from authz.wire.authz.admin.v1 import (
+    access_key_service_pb2,
+    attachment_service_pb2,
+    group_service_pb2,
+)
+
+
+def clear_user(client: Client, name: str) -> None:
+    """Delete a user's access keys, take it out of its groups, detach its policies."""
+    keys = list_all(
+        client,
+        "AccessKeyService/ListAccessKeys",
+        access_key_service_pb2.ListAccessKeysRequest(user_name=name),
+        access_key_service_pb2.ListAccessKeysResponse,
+    )
+    for key in keys:
+        gone = access_key_service_pb2.DeleteAccessKeyRequest(id=key["id"], user_name=name)
+        answer = access_key_service_pb2.DeleteAccessKeyResponse
+        _call(client, "AccessKeyService/DeleteAccessKey", gone, answer)
+    groups = list_all(
+        client,
+        "GroupService/ListGroupsForUser",
+        group_service_pb2.ListGroupsForUserRequest(user_name=name),
+        group_service_pb2.ListGroupsForUserResponse,
+    )
+    for group in groups:
+        _remove_members(client, group["name"], [name])
+    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(user_name=name))
+
+
+def clear_group(client: Client, name: str) -> None:
+    """Take everybody out of a group and detach its policies."""
+    members = list_all(
+        client,
+        "GroupService/ListGroupMembers",
+        group_service_pb2.ListGroupMembersRequest(group_name=name),
+        group_service_pb2.ListGroupMembersResponse,
+    )
+    for start in range(0, len(members), MEMBERS_A_CALL):
+        _remove_members(client, name, members[start : start + MEMBERS_A_CALL])
+    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(group_name=name))
+
+
+def clear_policy(client: Client, name: str) -> None:
+    """Detach a policy from everything."""
+    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(policy_name=name))
+
+
+MEMBERS_A_CALL = 1000
+"""Most members the service takes out of a group in one call."""
+
+
+def _remove_members(client: Client, group: str, names: list[str]) -> None:
+    request = group_service_pb2.RemoveGroupMembersRequest(group_name=group, user_names=names)
+    answer = group_service_pb2.RemoveGroupMembersResponse
+    _call(client, "GroupService/RemoveGroupMembers", request, answer)
+
+
+def _detach_all(client: Client, request: Any) -> None:
+    answer = attachment_service_pb2.ListAttachmentsResponse
+    for attachment in list_all(client, "AttachmentService/ListAttachments", request, answer):
+        gone = attachment_service_pb2.DetachPolicyRequest(**attachment)
+        _call(
+            client,
+            "AttachmentService/DetachPolicy",
+            gone,
+            attachment_service_pb2.DetachPolicyResponse,
+        )
+
+
+def _call(client: Client, method: str, request: Message, answer: type[Message]) -> None:
+    client.call(f"/{PACKAGE}.{method}", request, answer)
