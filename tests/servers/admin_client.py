@@ -4,7 +4,7 @@ Somebody else's implementation of SigV4 on the client's side is the point: if it
 follow the specification. Errors are `grpc.RpcError`, untouched.
 """
 
-import datetime
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,9 @@ def document(*statements: Statement) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def statement(effect: str, actions: str | Sequence[str], resources: str | Sequence[str]) -> Statement:
+def statement(
+    effect: str, actions: str | Sequence[str], resources: str | Sequence[str]
+) -> Statement:
     """Return a statement with nothing but an effect, actions and resources."""
     return {"Effect": effect, "Action": actions, "Resource": resources}
 
@@ -50,7 +52,7 @@ class _Signer(SigV4Auth):
 
     def __init__(self, credential: tuple[str, str], region: str) -> None:
         super().__init__(Credentials(*credential), "authz", region)
-        self._used: dict[tuple[str, str], datetime.datetime] = {}
+        self._used: dict[tuple[str, str], dt.datetime] = {}
 
     def headers(self, method: str, raw: bytes) -> dict[str, str]:
         payload_hash = hashlib.sha256(raw).hexdigest()
@@ -68,12 +70,12 @@ class _Signer(SigV4Auth):
         self._inject_signature_to_request(request, signature)
         return {name.lower(): value for name, value in request.headers.items()}
 
-    def _unused_moment(self, method: str, payload_hash: str) -> datetime.datetime:
+    def _unused_moment(self, method: str, payload_hash: str) -> dt.datetime:
         """Return a time near now at which this very call was not signed yet: a signature is good for one call."""
-        now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a client signs with the wall clock
-        earliest = now - datetime.timedelta(seconds=DRIFT_LIMIT)
+        now = dt.datetime.now(dt.UTC)  # noqa: TID251 - a client signs with the wall clock
+        earliest = now - dt.timedelta(seconds=DRIFT_LIMIT)
         last = self._used.get((method, payload_hash), earliest)
-        moment = max(earliest, last + datetime.timedelta(seconds=1))
+        moment = max(earliest, last + dt.timedelta(seconds=1))
         self._used[method, payload_hash] = moment
         return moment
 
@@ -83,7 +85,8 @@ class AdminClient:
 
     def __init__(self, port: int, credential: tuple[str, str], region: str = "us-east-1") -> None:
         self._channel = grpc.insecure_channel(
-            f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+            f"127.0.0.1:{port}",
+            [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)],
         )
         self._signer = _Signer(credential, region)
 
@@ -98,7 +101,9 @@ class AdminClient:
     ) -> None:
         self._channel.close()
 
-    def call(self, method: str, request: Message, answer: type[Message], *, is_signed: bool = True) -> Any:
+    def call(
+        self, method: str, request: Message, answer: type[Message], *, is_signed: bool = True
+    ) -> Any:
         """Call `method` (`/package.Service/Name`) and return its answer."""
         raw = request.SerializeToString()
         metadata = tuple(self._signer.headers(method, raw).items()) if is_signed else ()
@@ -132,46 +137,68 @@ class AdminClient:
         """Create an access key for a user and return its id and secret."""
         pb = access_key_service_pb2
         request = pb.CreateAccessKeyRequest(user_name=user_name)
-        answer = self._admin("AccessKeyService", "CreateAccessKey", request, pb.CreateAccessKeyResponse)
+        answer = self._admin(
+            "AccessKeyService", "CreateAccessKey", request, pb.CreateAccessKeyResponse
+        )
         return answer.access_key.id, answer.secret_access_key
 
     def create_policy(self, name: str, text: str) -> int:
         """Create a policy and return the revision."""
         pb = policy_service_pb2
         request = pb.CreatePolicyRequest(name=name, document=text)
-        return self._admin("PolicyService", "CreatePolicy", request, pb.CreatePolicyResponse).revision
+        return self._admin(
+            "PolicyService", "CreatePolicy", request, pb.CreatePolicyResponse
+        ).revision
 
     def replace_policy(self, name: str, text: str) -> int:
         """Replace the document of a policy and return the revision."""
         pb = policy_service_pb2
         request = pb.UpdatePolicyRequest(policy=pb.Policy(name=name, document=text))
         request.update_mask.paths.append("document")
-        return self._admin("PolicyService", "UpdatePolicy", request, pb.UpdatePolicyResponse).revision
+        return self._admin(
+            "PolicyService", "UpdatePolicy", request, pb.UpdatePolicyResponse
+        ).revision
 
     def attach(self, policy_name: str, user_name: str) -> int:
         """Attach a policy to a user and return the revision."""
         pb = attachment_service_pb2
         request = pb.AttachPolicyRequest(policy_name=policy_name, user_name=user_name)
-        return self._admin("AttachmentService", "AttachPolicy", request, pb.AttachPolicyResponse).revision
+        return self._admin(
+            "AttachmentService", "AttachPolicy", request, pb.AttachPolicyResponse
+        ).revision
 
     def detach(self, policy_name: str, user_name: str) -> int:
         """Detach a policy from a user and return the revision."""
         pb = attachment_service_pb2
         request = pb.DetachPolicyRequest(policy_name=policy_name, user_name=user_name)
-        return self._admin("AttachmentService", "DetachPolicy", request, pb.DetachPolicyResponse).revision
+        return self._admin(
+            "AttachmentService", "DetachPolicy", request, pb.DetachPolicyResponse
+        ).revision
 
     def add_to_group(self, group_name: str, user_name: str) -> int:
         """Create a group with one member and return the revision."""
         pb = group_service_pb2
-        self._admin("GroupService", "CreateGroup", pb.CreateGroupRequest(name=group_name), pb.CreateGroupResponse)
+        self._admin(
+            "GroupService",
+            "CreateGroup",
+            pb.CreateGroupRequest(name=group_name),
+            pb.CreateGroupResponse,
+        )
         request = pb.AddGroupMembersRequest(group_name=group_name, user_names=[user_name])
-        return self._admin("GroupService", "AddGroupMembers", request, pb.AddGroupMembersResponse).revision
+        return self._admin(
+            "GroupService", "AddGroupMembers", request, pb.AddGroupMembersResponse
+        ).revision
 
-    def is_allowed(self, user_name: str, action: str, resource: str, *, at_least_revision: int = 0) -> bool:
+    def is_allowed(
+        self, user_name: str, action: str, resource: str, *, at_least_revision: int = 0
+    ) -> bool:
         """Ask `authz.v1` whether a user may do something."""
         pb = authorization_pb2
         request = pb.AuthorizeRequest(
-            user_name=user_name, action=action, resource=resource, at_least_revision=at_least_revision
+            user_name=user_name,
+            action=action,
+            resource=resource,
+            at_least_revision=at_least_revision,
         )
         method = "/authz.v1.AuthorizationService/Authorize"
         answer = self.call(method, request, pb.AuthorizeResponse, is_signed=False)

@@ -83,7 +83,9 @@ class AuthzServer:
             check=False,
         )
         if ran.returncode != exit_code:
-            raise CommandError(f"authz {' '.join(args)}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}")
+            raise CommandError(
+                f"authz {' '.join(args)}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}"
+            )
         return ran.stdout
 
     def cli_json(self, *args: str) -> Any:
@@ -103,7 +105,11 @@ class AuthzServer:
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the samples of this name that have these labels; 0 when there is none."""
         wanted = set(labels.items())
-        return sum(value for (found, has), value in self.metrics().items() if found == name and wanted <= has)
+        return sum(
+            value
+            for (found, has), value in self.metrics().items()
+            if found == name and wanted <= has
+        )
 
     def wait_for_revision(self, revision: int, timeout: float = 10.0) -> None:
         """Wait until decisions are made on this revision or a newer one."""

