@@ -26,13 +26,11 @@ def show_one(session: Session, method: str, request: Message, answer: type[Messa
     if session.as_json:
         print_json(plain)
         return
+    record: dict[str, Any] = {}
     for name, value in plain.items():
-        if isinstance(value, dict):
-            print_record(value)
-        elif name != "revision":
-            print_record({name: value})
-    if "revision" in plain:
-        print_record({"revision": plain["revision"]})
+        record |= value if isinstance(value, dict) else {name: value}
+    # A document is for files: `authz policy get --document`.
+    print_record({name: value for name, value in record.items() if name != "document"})
 
 
 def say_done(

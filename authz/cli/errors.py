@@ -35,7 +35,7 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES_HELP: Final = (
-    "Exit codes: 0 done (check: allowed), 1 failed (check: not allowed), 2 wrong usage or settings, "
+    "Exit codes: 0 done (check: allowed), 1 failed (check: not allowed), 2 wrong usage, input or settings, "
     "3 not found, 4 not authenticated or not permitted, 5 conflict, 6 unavailable."
 )
 
@@ -57,7 +57,7 @@ class CliError(click.ClickException):
 
 
 _EXIT_CODES: Final[Mapping[type[AuthzError], ExitCode]] = {
-    ParseError: ExitCode.FAILURE,
+    ParseError: ExitCode.USAGE,
     InvalidError: ExitCode.USAGE,
     UnauthenticatedError: ExitCode.DENIED,
     ForbiddenError: ExitCode.DENIED,
@@ -82,12 +82,12 @@ class Refusal(NamedTuple):
 
 
 GRPC_REFUSALS: Final[Mapping[str, Refusal]] = {
-    "INVALID_ARGUMENT": Refusal(ExitCode.FAILURE, ""),
+    "INVALID_ARGUMENT": Refusal(ExitCode.USAGE, ""),
     "NOT_FOUND": Refusal(
         ExitCode.NOT_FOUND, "names are spelt as they were created; see `authz … list`"
     ),
     "ALREADY_EXISTS": Refusal(
-        ExitCode.CONFLICT, "take another name, or, to delete what is in use, say --cascade"
+        ExitCode.CONFLICT, "take another name; to delete what is in use, say --cascade"
     ),
     "FAILED_PRECONDITION": Refusal(ExitCode.CONFLICT, ""),
     "ABORTED": Refusal(

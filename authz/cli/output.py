@@ -75,7 +75,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, em
     for column in columns:
         table.add_column(column.replace("_", " ").upper(), overflow="fold")
     for row in listed:
-        table.add_row(*(show(row.get(column, "")) for column in columns))
+        table.add_row(*(show(_short(column, row.get(column, ""))) for column in columns))
     _print(table)
 
 
@@ -88,8 +88,13 @@ def print_record(record: Mapping[str, Any]) -> None:
     table.add_column(overflow="fold")
     for name, value in record.items():
         if value not in ("", None, {}, []):
-            table.add_row(name.replace("_", " "), show(value))
+            table.add_row(name.replace("_", " "), show(_short(name, value)))
     _print(table)
+
+
+def _short(name: str, value: Any) -> Any:
+    """Leave out the fractions of a second, which people do not read."""
+    return f"{value[:19]}Z" if name.endswith("_time") and isinstance(value, str) else value
 
 
 def show(value: Any) -> Any:

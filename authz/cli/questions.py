@@ -146,22 +146,25 @@ def _print_explanation(plain: dict[str, Any]) -> None:
     click.echo(_sentence(plain["decision"]))
     for policy in plain["policies"]:
         held = ", only its denies hold" if policy["deny_only"] else ""
-        click.echo(printable(f"\n{policy['policy_arn']} v{policy['version']}{held}"))
+        click.echo()
+        click.echo(printable(f"{policy['policy_arn']} v{policy['version']}{held}"))
         if policy["problem"]:
             click.echo(printable(f"  quarantined: {policy['problem']}"))
         for statement in policy["statements"]:
             _print_statement(statement)
-    if plain["nearest_miss"]:
-        click.echo("\nnearest miss")
-        _print_statement(plain["nearest_miss"], where=True)
+    miss = plain["nearest_miss"]
+    if miss:
+        stopping = [one["element"] for one in miss["elements"] if one["outcome"] != "matched"]
+        click.echo()
+        click.echo(printable(f"nearest miss: {_place(miss['statement'])}"))
+        click.echo(printable(f"  it would allow but for {', '.join(stopping)}"))
 
 
-def _print_statement(statement: dict[str, Any], *, where: bool = False) -> None:
+def _print_statement(statement: dict[str, Any]) -> None:
     ref = statement["statement"]
     outcome = "matches" if statement["matched"] else "does not match"
-    sid = f" {ref['sid']}" if ref["sid"] else ""
-    place = _place(ref) if where else f"Statement[{ref['index']}]{sid}"
-    click.echo(printable(f"  {place}: {statement['effect']}, {outcome}"))
+    sid = f" ({ref['sid']})" if ref["sid"] else ""
+    click.echo(printable(f"  Statement[{ref['index']}]{sid}: {statement['effect']}, {outcome}"))
     print_record(
         {
             f"    {one['element']}": f"{_MARKS.get(one['outcome'], one['outcome'])}: {one['detail']}"

@@ -36,7 +36,7 @@ from authz.wire.authz.admin.v1 import (
     user_service_pb2,
 )
 
-_NANOS: Final = 1_000_000_000
+_MICROS: Final = 1_000_000
 _STATUSES: Final[Mapping[int, Status | None]] = {
     status_pb2.STATUS_UNSPECIFIED: None,
     status_pb2.STATUS_ENABLED: Status.ENABLED,
@@ -248,5 +248,6 @@ def render_attachment(attachment: Attachment) -> attachment_service_pb2.Attachme
 
 
 def _timestamp(seconds: float) -> Timestamp:
-    whole = int(seconds // 1)
-    return Timestamp(seconds=whole, nanos=int((seconds - whole) * _NANOS))
+    # A double holds today's epoch seconds to a quarter of a microsecond; more digits would be noise.
+    whole, micros = divmod(round(seconds * _MICROS), _MICROS)
+    return Timestamp(seconds=whole, nanos=micros * 1000)

@@ -90,5 +90,8 @@ def list_methods() -> Iterator[tuple[str, str, type[Message]]]:
 
 
 def _find_handler(handlers: Iterable[object], name: str) -> Handler:
-    found: Handler = next(getattr(one, name) for one in handlers if hasattr(one, name))
-    return found
+    for one in handlers:
+        handler: Handler | None = getattr(one, name, None)
+        if handler is not None:
+            return handler
+    raise NotImplementedError(f"no handler has a method {name}")

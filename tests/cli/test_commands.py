@@ -181,7 +181,7 @@ def test_a_channel_goes_to_the_address_and_not_to_a_proxy(monkeypatch, nobody):
 
 def test_every_error_of_the_house_has_its_exit_code():
     expected = {
-        ParseError("x"): 1,
+        ParseError("x"): 2,
         InvalidError("x"): 2,
         UnauthenticatedError("C", "x"): 4,
         ForbiddenError("x"): 4,
@@ -210,7 +210,7 @@ def test_every_grpc_status_that_is_named_exists():
         ("UNAVAILABLE", 6),
         ("DEADLINE_EXCEEDED", 6),
         ("RESOURCE_EXHAUSTED", 6),
-        ("INVALID_ARGUMENT", 1),
+        ("INVALID_ARGUMENT", 2),
         ("INTERNAL", 1),
     ],
 )
