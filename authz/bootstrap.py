@@ -14,7 +14,7 @@ import platform
 import signal
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import open as os_open
 from pathlib import Path
@@ -40,6 +40,7 @@ from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.identity.sealing import KeyRing
 from authz.policy.arn import canned_policy_arn, policy_arn
+from authz.policy.compile import compile_policy
 from authz.serving import admin_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
@@ -78,7 +79,7 @@ class DataPlane(NamedTuple):
 
 
 class Service:
-    """A running service. `problems` says what keeps it from answering; ports are the ones really bound."""
+    """A running service: its ports as really bound, its surfaces, and what keeps it from answering."""
 
     def __init__(self, settings: Settings, metrics: Metrics, clock: Clock) -> None:
         self.settings = settings
@@ -88,6 +89,7 @@ class Service:
         self.grpc_port = 0
         self.http_port = 0
         self.data_plane: DataPlane | None = None
+        self.surfaces: Mapping[str, Methods] = {}
 
     def problems(self) -> Sequence[str]:
         """Return why decisions cannot be made now, empty when they can."""
@@ -150,14 +152,14 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         source = SqlSource(database)
         plane = _build_data_plane(service, source, key_ring, root, decision_log)
         service.data_plane = plane
-        surfaces = _build_surfaces(service, plane, database, key_ring)
+        service.surfaces = _build_surfaces(service, plane, database, key_ring)
         tasks = await stack.enter_async_context(_supervised(stop))
         tasks.start(decision_log.run(), "decision log")
         http_server = HttpServer(settings.http_address, build_app(metrics, service.problems))
         await http_server.start()
         stack.push_async_callback(http_server.stop)
         grpc_server = GrpcServer(
-            _grpc_config(settings), surfaces, lambda: not service.problems(), metrics
+            _grpc_config(settings), service.surfaces, lambda: not service.problems(), metrics
         )
         await grpc_server.start()
         stack.push_async_callback(grpc_server.stop)
@@ -265,7 +267,7 @@ def _build_admin(
     # A write of our own needs no hint from the database to be seen here.
     store = SqlStore(database, on_commit=plane.refresher.hint)
     users, groups = Users(store, clock), Groups(store, clock)
-    policies = PolicyRecords(store, clock, parse_policy)
+    policies = PolicyRecords(store, clock, check_document)
     access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
     handlers = (
         admin_handlers.UserHandlers(users, account),
@@ -296,6 +298,11 @@ def _read_routes(path: Path | None) -> list[HttpRoutes]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidError(f"{path} cannot be read as TOML: {error}") from None
     return [parse_routes(mapping) for mapping in document.get("mapping", [])]
+
+
+def check_document(document: str) -> None:
+    """Refuse a policy document that would not be enforced as written; raises `ParseError` with the place."""
+    compile_policy(parse_policy(document), arn="", version=1)
 
 
 def arn_of_policy(policy: ManagedPolicy, account: str) -> str:
@@ -335,7 +342,9 @@ def _decision_stream(settings: Settings) -> Any:
         yield sys.stdout
     else:
         try:
-            stream: TextIO = open(settings.decision_log, "a", encoding="utf-8", opener=_private)
+            stream: TextIO = open(  # noqa: SIM115 - closed by the with below
+                settings.decision_log, "a", encoding="utf-8", opener=_private
+            )
         except OSError:
             raise InvalidError(
                 f"the decision log {settings.decision_log} cannot be opened"

@@ -22,6 +22,9 @@ from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
 from authz.telemetry.metrics import Metrics
 
+DECISION_ID_LENGTH: Final = 22
+"""Characters of a decision id: 12 that are this process's, 10 that count."""
+
 RESOURCE_LIMIT: Final = 1024
 """Characters of a refused request's path that are recorded."""
 

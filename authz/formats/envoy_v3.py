@@ -9,7 +9,7 @@ Source: Envoy's `envoy/service/auth/v3/external_auth.proto` and `attribute_conte
 Not here: what the request means (`s3_http.py`, `http_routes.py`), and every decision.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from envoy.config.core.v3 import base_pb2
@@ -27,6 +27,9 @@ S3_MAPPING: Final = "s3"
 
 PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
 """Envoy sets this to `true` when it buffered only the beginning of a body."""
+
+TEMPLATE_LIMIT: Final = 4_096
+"""Templates of answers kept; about 2 MiB."""
 
 OVERWRITE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
@@ -75,19 +78,16 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
     return EnvoyCheck(request, mapping)
 
 
-def _join_lines(lines: Iterable[Any]) -> tuple[dict[str, str], frozenset[str]]:
-    headers: dict[str, str] = {}
-    repeated: set[str] | None = None
+def _join_lines(lines: Sequence[Any]) -> tuple[dict[str, str], frozenset[str]]:
+    # Latin-1 maps every byte to one character and back: what is hashed later is what was sent.
+    headers = {line.key: line.raw_value.decode("latin-1") for line in lines}
+    if len(headers) == len(lines):
+        return headers, _NO_REPEATS
+    values: dict[str, list[str]] = {}
     for line in lines:
-        name = line.key
-        # Latin-1 maps every byte to one character and back: what is hashed later is what was sent.
-        value = line.raw_value.decode("latin-1") or line.value
-        if name in headers:
-            repeated = repeated or set()
-            repeated.add(name)
-            value = f"{headers[name]},{value}"
-        headers[name] = value
-    return headers, frozenset(repeated) if repeated else _NO_REPEATS
+        values.setdefault(line.key, []).append(line.raw_value.decode("latin-1"))
+    joined = {name: ",".join(each) for name, each in values.items()}
+    return joined, frozenset(name for name, each in values.items() if len(each) > 1)
 
 
 def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: int) -> str:
@@ -110,26 +110,51 @@ def _body(http: Any, headers: Mapping[str, str]) -> bytes | None:
     return b"" if headers.get("content-length") == "0" else None
 
 
-def render_allowed(
-    headers: Mapping[str, str], metadata: Mapping[str, str], remove: Iterable[str] = ()
-) -> bytes:
-    """Render "go ahead": `headers` for the upstream (replacing the client's).
+class AllowedAnswers:
+    """Renders "go ahead", by templates: answers that differ only in the decision's id are rendered once.
 
-    Metadata, headers to `remove`.
+    A decision id has a fixed length, so putting another one into the serialized message leaves every length in it
+    right. Templates are kept for what an answer says besides: the most recent few thousand of them.
     """
-    response = external_auth_pb2.CheckResponse()
-    response.status.code = code_pb2.OK
-    ok = response.ok_response
-    for name, value in headers.items():
-        option = ok.headers.add(append_action=OVERWRITE)
-        option.header.key = name
-        option.header.value = value
-    ok.headers_to_remove.extend(remove)
-    fields = response.dynamic_metadata.fields
-    for name, value in metadata.items():
-        fields[name].string_value = value
-    rendered: bytes = response.SerializeToString()
-    return rendered
+
+    def __init__(self, id_length: int) -> None:
+        """Expect decision ids of exactly `id_length` ASCII characters."""
+        # No header or ARN can hold this: it is neither text nor UTF-8 that a client could send us.
+        self._mark = "\x00" * id_length
+        self._mark_bytes = self._mark.encode()
+        self._templates: dict[tuple[object, ...], bytes] = {}
+
+    def render(
+        self,
+        decision_id: str,
+        key: tuple[object, ...],
+        describe: Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]],
+    ) -> bytes:
+        """Return the answer whose headers for the upstream and metadata `describe` gives for a decision id.
+
+        `key` stands for everything they hold besides the id.
+        """
+        template = self._templates.get(key)
+        if template is None:
+            template = self._make(*describe(self._mark))
+            if len(self._templates) >= TEMPLATE_LIMIT:
+                self._templates.clear()
+            self._templates[key] = template
+        return template.replace(self._mark_bytes, decision_id.encode())
+
+    @staticmethod
+    def _make(headers: Mapping[str, str], metadata: Mapping[str, str]) -> bytes:
+        response = external_auth_pb2.CheckResponse()
+        response.status.code = code_pb2.OK
+        for name, value in headers.items():
+            option = response.ok_response.headers.add(append_action=OVERWRITE)
+            option.header.key = name
+            option.header.value = value
+        fields = response.dynamic_metadata.fields
+        for name, value in metadata.items():
+            fields[name].string_value = value
+        rendered: bytes = response.SerializeToString()
+        return rendered
 
 
 def render_denied(

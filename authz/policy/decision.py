@@ -48,7 +48,7 @@ class StatementRef:
     sid: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decision:
     """A verdict, why, and the statement that determined it, when one did."""
 

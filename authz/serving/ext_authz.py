@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 from urllib.parse import quote as percent_encode
 
 from authz.access.authenticator import Authenticator
-from authz.access.authorizer import Answer, Asked, Authorizer
+from authz.access.authorizer import DECISION_ID_LENGTH, Answer, Asked, Authorizer
 from authz.access.principals import KeyEntry, UserEntry
 from authz.clock import Clock
 from authz.errors import InvalidError, ParseError, UnauthenticatedError, quote
-from authz.formats.envoy_v3 import parse_check, render_allowed, render_denied
+from authz.formats.envoy_v3 import AllowedAnswers, parse_check, render_denied
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof, find_proof
 from authz.policy.request import AccessRequest, Context, Values
@@ -67,6 +67,7 @@ class ExtAuthz:
         self._metrics = metrics
         self._clock = clock
         self._trusted_hops = trusted_hops
+        self._allowed = AllowedAnswers(DECISION_ID_LENGTH)
         self._check_seconds = metrics.check_seconds.child(SURFACE)
         self._authenticate_seconds = metrics.authenticate_seconds.child(SURFACE)
         self._authorize_seconds = metrics.authorize_seconds.child(SURFACE)
@@ -137,18 +138,22 @@ class ExtAuthz:
         return response
 
     def _render(self, question: _Question, answer: Answer) -> bytes:
-        principal_arn = answer.request.principal.arn
-        if answer.decision.is_allowed:
-            identity = {
-                "x-authz-principal": _header_safe(principal_arn),
-                "x-authz-decision-id": answer.decision_id,
-                "x-authz-revision": str(answer.revision),
-            }
-            return render_allowed(identity, _metadata(answer))
+        decision = answer.decision
+        if decision.is_allowed:
+            request = answer.request
+            key = (decision, request.principal.arn, request.action, answer.revision)
+            return self._allowed.render(
+                answer.decision_id,
+                key,
+                lambda decision_id: (
+                    _identity(answer, decision_id),
+                    _metadata(answer, decision_id),
+                ),
+            )
         refusal = question.mapping.refuse(
             question.request, ACCESS_DENIED, ACCESS_DENIED_TEXT, answer.decision_id
         )
-        return _render_refusal(refusal, _metadata(answer))
+        return _render_refusal(refusal, _metadata(answer, answer.decision_id))
 
     def _refuse(
         self, question: _Question, code: str, message: str, *, is_rejected: bool = False
@@ -182,11 +187,20 @@ def _server_facts(request: HttpRequest, proof: Proof | None) -> dict[str, Values
     return facts
 
 
-def _metadata(answer: Answer) -> dict[str, str]:
+def _identity(answer: Answer, decision_id: str) -> dict[str, str]:
+    """Return the headers that tell the upstream who asks."""
+    return {
+        "x-authz-principal": _header_safe(answer.request.principal.arn),
+        "x-authz-decision-id": decision_id,
+        "x-authz-revision": str(answer.revision),
+    }
+
+
+def _metadata(answer: Answer, decision_id: str) -> dict[str, str]:
     """Return what Envoy's access log and later filters may want to know, under the filter's name."""
     decision = answer.decision
     metadata = {
-        "decision_id": answer.decision_id,
+        "decision_id": decision_id,
         "principal": answer.request.principal.arn,
         "revision": str(answer.revision),
         "verdict": decision.verdict.value,
