@@ -44,6 +44,10 @@ class S3Config:
     unknown_subresources: frozenset[str] = frozenset()
     accepts_hoisted_headers: bool = False
 
+    def __post_init__(self) -> None:
+        domains = tuple(domain.lower().strip(".") for domain in self.domains)
+        object.__setattr__(self, "domains", domains)
+
 
 class CopySource(NamedTuple):
     """The object a copy reads; `version` is empty for the current one."""
@@ -58,31 +62,33 @@ def parse_address(request: HttpRequest, config: S3Config) -> tuple[str, str]:
     path = request.path
     if len(path) > PATH_LIMIT or path[:1] != "/" or _BAD_RAW.search(path) is not None:
         raise S3RequestError("InvalidURI", "the path is too long or holds an unencoded character")
-    bucket = _bucket_of_host(request, config.domains) if config.domains else ""
-    if bucket:
+    first, _, key = path[1:].partition("/")
+    first = _decode(first)
+    # Stores look for their own surfaces before they look at the host.
+    if first in config.reserved_buckets:
+        raise S3RequestError("AccessDenied", f"{quote(first)} is not a bucket")
+    bucket = _bucket_of_host(request, config.domains) if config.domains else None
+    if bucket is not None:
         key = path[1:]
+    elif first or key:
+        bucket = first
     else:
-        bucket, _, key = path[1:].partition("/")
-        if not bucket and not key:
-            return "", ""
-        bucket = _decode(bucket)
-        if bucket in config.reserved_buckets:
-            raise S3RequestError("AccessDenied", f"{quote(bucket)} is not a bucket")
+        return "", ""
     _check_bucket(bucket)
     return bucket, parse_key(_decode(key)) if key else ""
 
 
-def _bucket_of_host(request: HttpRequest, domains: tuple[str, ...]) -> str:
+def _bucket_of_host(request: HttpRequest, domains: tuple[str, ...]) -> str | None:
     host = request.headers.get("host", "").lower()
     if not host.endswith("]"):
         name, colon, port = host.rpartition(":")
         host = name if colon and port.isdigit() else host
     host = host.removesuffix(".")
     if host in domains:
-        return ""
+        return None
     matching = [domain for domain in domains if host.endswith(f".{domain}")]
     # The longest is the most specific: `b.eu.example` is `b` below `eu.example`, not `b.eu` below `example`.
-    return host[: -len(max(matching, key=len)) - 1] if matching else ""
+    return host[: -len(max(matching, key=len)) - 1] if matching else None
 
 
 def _check_bucket(bucket: str) -> None:
