@@ -8,8 +8,9 @@ to it.
 
 Not here: service stubs. The server is bytes to bytes, and clients generate their own from protos/.
 
-    python scripts/generate_wire.py                  # writes authz/wire
-    python scripts/generate_wire.py --image FILE     # writes a descriptor set for `buf lint` and `buf breaking`
+    python scripts/generate_wire.py                # writes authz/wire
+    python scripts/generate_wire.py --check        # lints protos/ and tells whether authz/wire is what they make
+    python scripts/generate_wire.py --image FILE   # writes a descriptor set, as for `buf breaking`
 """
 
 import argparse
@@ -17,6 +18,7 @@ import importlib.resources
 import importlib.util
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +29,8 @@ from grpc_tools import protoc
 ROOT: Final = Path(__file__).resolve().parent.parent
 PROTOS: Final = ROOT / "protos"
 WIRE: Final = ROOT / "authz" / "wire"
+BUF: Final = Path(sys.executable).parent / "buf"
+"""The linter, which `buf-bin` installs beside the interpreter."""
 
 _OWN_IMPORT: Final = re.compile(r"^from authz\.", re.MULTILINE)
 _INIT: Final = (
@@ -37,16 +41,38 @@ _INIT: Final = (
 def main(arguments: list[str]) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(description="compile protos/ into authz/wire/")
-    parser.add_argument(
-        "--output", type=Path, default=WIRE, help="folder to write (default: authz/wire)"
-    )
+    parser.add_argument("--output", type=Path, default=WIRE, help="folder to write")
     parser.add_argument("--image", type=Path, help="write a descriptor set to this file instead")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on lint or drift")
     options = parser.parse_args(arguments)
+    if options.check:
+        return check()
     if options.image:
         write_image(options.image)
     else:
         generate(options.output)
     return 0
+
+
+def check() -> int:
+    """Lint protos/ and compare authz/wire with what they compile to; return the exit code."""
+    with tempfile.TemporaryDirectory() as temporary:
+        image, fresh = Path(temporary) / "protos.binpb", Path(temporary) / "wire"
+        write_image(image)
+        lint = [BUF, "lint", image, "--config", ROOT / "buf.yaml", "--path", "authz"]
+        if subprocess.run(lint, check=False).returncode != 0:
+            return 1
+        generate(fresh)
+        if contents(fresh) == contents(WIRE):
+            return 0
+    print("authz/wire is not what protos/ compile to; run `make wire`", file=sys.stderr)
+    return 1
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return the generated files of `folder`: path → text."""
+    files = [path for path in folder.rglob("*") if path.suffix in {".py", ".pyi"}]
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
 def generate(output: Path) -> None:

@@ -182,6 +182,7 @@ def many(count: int, value: str = "v") -> dict:
     [
         many(101),
         facts({"k:a": ["v"] * 101}),
+        facts({"k:" + "a" * 511: ["v"]}),
         facts({"k:a": []}),
         facts({"": ["v"]}),
         facts({"nocolon": ["v"]}),
