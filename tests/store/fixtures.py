@@ -1,0 +1,91 @@
+"""Migrated, empty stores over both databases; conftests import the fixtures they want from here."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from authz.clock import ManualClock
+from authz.control.access_keys import AccessKeys
+from authz.control.attachments import Attachments
+from authz.control.groups import Groups
+from authz.control.policies import Policies
+from authz.control.ports import Store
+from authz.control.users import Users
+from authz.formats.iam_json import parse_policy
+from authz.identity.sealing import KEY_SIZE, KeyRing
+from authz.store.sql.engine import Database, DatabaseOptions
+from authz.store.sql.source import SqlSource
+from authz.store.sql.store import SqlStore
+from tests.servers.postgres import PostgresServer, postgres
+
+__all__ = ["control", "database", "database_url", "new_url", "postgres", "source", "store"]
+
+BACKENDS = ("sqlite", "postgresql")
+OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, heartbeat_timeout=2.0)
+ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
+ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
+
+
+class Control:
+    """All use cases over one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.clock = ManualClock()
+        self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
+        self.users = Users(store, self.clock)
+        self.groups = Groups(store, self.clock)
+        self.policies = Policies(store, self.clock, parse_policy)
+        self.access_keys = AccessKeys(
+            store, self.clock, self.ring, root_access_key_id=ROOT_ACCESS_KEY_ID
+        )
+        self.attachments = Attachments(store)
+
+
+@pytest.fixture(params=BACKENDS)
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Make URLs of databases that are empty: no schema yet."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"t{uuid.uuid4().hex}"
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path}/{name}.db"
+        made.append(name)
+        return request.getfixturevalue("postgres").create_database(name)
+
+    if request.param == "postgresql":
+        request.getfixturevalue("postgres")
+    yield make
+    for name in made:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        server.drop_database(name)
+
+
+@pytest.fixture
+def database_url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with Database.open(database_url, OPTIONS) as opened:
+        await opened.migrate(now=0.0, canned=())
+        yield opened
+
+
+@pytest.fixture
+def store(database: Database) -> SqlStore:
+    return SqlStore(database)
+
+
+@pytest.fixture
+def source(database: Database) -> SqlSource:
+    return SqlSource(database)
+
+
+@pytest.fixture
+def control(store: SqlStore) -> Control:
+    return Control(store)

@@ -1,0 +1,225 @@
+"""Every operation logs exactly what it can have changed, and revisions come in order without gaps."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from authz.access.ports import Change, ChangeKind
+from authz.control.ports import Written
+from authz.identity.credential import Secret
+from authz.identity.records import Status, TargetKind
+from authz.store.sql import change_log
+from authz.store.sql.engine import Database
+from authz.store.sql.source import SqlSource
+from authz.store.sql.store import SqlStore
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
+
+USER, GROUP = TargetKind.USER, TargetKind.GROUP
+
+OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set[str]]] = {
+    "create a user": (
+        lambda c: c.users.create("Carol"),
+        {"user Carol", "user_name carol"},
+    ),
+    "disable a user": (lambda c: c.users.update("alice", status=Status.DISABLED), {"user Alice"}),
+    "tag a user": (lambda c: c.users.update("alice", tags={"a": "b"}), {"user Alice"}),
+    "rename a user": (
+        lambda c: c.users.update("alice", new_name="Eve"),
+        {"user Alice", "user_name alice", "user_name eve"},
+    ),
+    "change the case of a user's name": (
+        lambda c: c.users.update("alice", new_name="ALICE"),
+        {"user Alice", "user_name alice"},
+    ),
+    "delete a user that has nothing": (
+        lambda c: c.users.delete("dave"),
+        {"user Dave", "user_name dave"},
+    ),
+    "delete a user with all it has": (
+        lambda c: c.users.delete("alice", cascade=True),
+        {"user Alice", "user_name alice", "access_key ALICEKEY1", "access_key ALICEKEY2"},
+    ),
+    "create a group": (lambda c: c.groups.create("Ops"), {"group Ops"}),
+    "disable a group": (lambda c: c.groups.update("devs", status=Status.DISABLED), {"group Devs"}),
+    "rename a group": (lambda c: c.groups.update("devs", new_name="Makers"), {"group Devs"}),
+    "delete a group with all it has": (
+        lambda c: c.groups.delete("devs", cascade=True),
+        {"group Devs", "user Alice", "user Bob"},
+    ),
+    "add members": (
+        lambda c: c.groups.add_members("devs", ["alice", "dave"]),
+        {"user Dave"},
+    ),
+    "remove members": (
+        lambda c: c.groups.remove_members("devs", ["bob", "dave"]),
+        {"user Bob"},
+    ),
+    "create an access key": (
+        lambda c: c.access_keys.create("bob", access_key_id="BOBKEY", secret=Secret("s" * 8)),
+        {"access_key BOBKEY"},
+    ),
+    "disable an access key": (
+        lambda c: c.access_keys.update("ALICEKEY1", status=Status.DISABLED),
+        {"access_key ALICEKEY1"},
+    ),
+    "delete an access key": (
+        lambda c: c.access_keys.delete("ALICEKEY1"),
+        {"access_key ALICEKEY1"},
+    ),
+    "create a policy": (lambda c: c.policies.create("new", ALLOW_ALL), {"policy new"}),
+    "change a policy": (lambda c: c.policies.update("open", document=DENY_ALL), {"policy open"}),
+    "delete a policy": (lambda c: c.policies.delete("loose"), {"policy loose"}),
+    "delete a policy wherever it is attached": (
+        lambda c: c.policies.delete("open", cascade=True),
+        {"policy open", "user Alice", "group Devs"},
+    ),
+    "attach to a user": (lambda c: c.attachments.attach("loose", USER, "bob"), {"user Bob"}),
+    "attach to a group": (lambda c: c.attachments.attach("loose", GROUP, "devs"), {"group Devs"}),
+    "detach from a user": (lambda c: c.attachments.detach("open", USER, "alice"), {"user Alice"}),
+    "detach from a group": (lambda c: c.attachments.detach("open", GROUP, "devs"), {"group Devs"}),
+}
+
+NO_OPERATIONS: dict[str, Callable[[Control], Awaitable[Written[object]]]] = {
+    "update a user to what it is": lambda c: c.users.update("alice", status=Status.ENABLED),
+    "update nothing of a user": lambda c: c.users.update("alice"),
+    "update a group to what it is": lambda c: c.groups.update("devs", new_name="Devs"),
+    "add a member that is one": lambda c: c.groups.add_members("devs", ["ALICE"]),
+    "remove a member that is none": lambda c: c.groups.remove_members("devs", ["dave"]),
+    "update a key to what it is": lambda c: c.access_keys.update("ALICEKEY1", description=""),
+    "store the same document": lambda c: c.policies.update("open", document=ALLOW_ALL),
+    "attach what is attached": lambda c: c.attachments.attach("OPEN", USER, "ALICE"),
+    "detach what is not attached": lambda c: c.attachments.detach("loose", GROUP, "devs"),
+}
+
+
+async def populate(control: Control) -> None:
+    for name in ("Alice", "Bob", "Dave"):
+        await control.users.create(name)
+    await control.groups.create("Devs")
+    await control.groups.add_members("devs", ["alice", "bob"])
+    for name in ("open", "loose"):
+        await control.policies.create(name, ALLOW_ALL)
+    for key_id in ("ALICEKEY1", "ALICEKEY2"):
+        await control.access_keys.create("alice", access_key_id=key_id, secret=Secret("s" * 8))
+    await control.attachments.attach("open", USER, "alice")
+    await control.attachments.attach("open", GROUP, "devs")
+
+
+async def names_by_id(control: Control) -> dict[str, str]:
+    pages = [await control.users.list(), await control.groups.list(), await control.policies.list()]
+    return {record.id: record.name for page in pages for record in page.items}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_each_operation_logs_exactly_what_it_changes(
+    operation: str, control: Control, source: SqlSource
+) -> None:
+    change, expected = OPERATIONS[operation]
+    await populate(control)
+    before, names = await source.revision(), await names_by_id(control)
+    written = await change(control)
+    names = await names_by_id(control) | names
+    batch = await source.changes_after(before, 100)
+    assert written.revision == batch.revision == before + 1
+    assert {f"{c.kind.value} {names.get(c.key, c.key)}" for c in batch.changes} == expected
+    assert len(batch.changes) == len(expected)
+
+
+@pytest.mark.parametrize("operation", NO_OPERATIONS)
+async def test_an_operation_that_changes_nothing_makes_no_revision(
+    operation: str, control: Control, source: SqlSource
+) -> None:
+    await populate(control)
+    before = await source.revision()
+    assert (await NO_OPERATIONS[operation](control)).revision == before
+    assert await source.revision() == before
+
+
+async def test_a_change_that_fails_leaves_nothing_behind(
+    control: Control, store: SqlStore, source: SqlSource
+) -> None:
+    user = (await control.users.create("alice")).value
+
+    async def fail(unit) -> None:
+        await unit.users.remove(user)
+        raise LookupError
+
+    before = await source.revision()
+    with pytest.raises(LookupError):
+        await store.write(fail)
+    assert (await source.changes_after(before, 10)).revision == before
+    assert await control.users.get("alice") == user
+
+
+async def test_twenty_concurrent_writers_make_revisions_without_gaps(
+    database: Database, database_url: str, source: SqlSource
+) -> None:
+    heard: list[int] = []
+    async with Database.open(database_url, OPTIONS) as other:
+        stores = [SqlStore(base, on_commit=heard.append) for base in (database, other)]
+        controls = [Control(store) for store in stores]
+        written = await asyncio.gather(
+            *(controls[n % 2].users.create(f"user{n}") for n in range(20))
+        )
+    assert sorted(w.revision for w in written) == list(range(1, 21))
+    assert sorted(heard) == list(range(1, 21))
+    batch = await source.changes_after(0, 1000)
+    assert [c.revision for c in batch.changes] == sorted([*range(1, 21), *range(1, 21)])
+
+
+async def test_a_batch_never_splits_a_revision(control: Control, source: SqlSource) -> None:
+    await populate(control)
+    whole = await source.changes_after(0, 1000)
+    assert not whole.is_truncated
+    read: list[Change] = []
+    at = 0
+    for _ in range(100):
+        batch = await source.changes_after(at, 1)
+        assert {c.revision for c in batch.changes} == {at + 1} == {batch.revision}
+        read += batch.changes
+        at = batch.revision
+        if not batch.is_truncated:
+            break
+    assert read == whole.changes
+
+
+async def test_who_is_up_to_date_reads_nothing(control: Control, source: SqlSource) -> None:
+    revision = (await control.users.create("alice")).revision
+    batch = await source.changes_after(revision, 10)
+    assert (batch.revision, batch.changes, batch.is_gap) == (revision, [], False)
+
+
+async def test_a_reader_that_fell_behind_the_trimmed_log_sees_the_gap(
+    database: Database, source: SqlSource
+) -> None:
+    control = Control(SqlStore(database, retained_revisions=3))
+    for n in range(6):
+        await control.users.create(f"user{n}")
+    assert (await source.changes_after(2, 10)).is_gap
+    kept = await source.changes_after(3, 10)
+    assert not kept.is_gap
+    assert [c.revision for c in kept.changes] == [4, 4, 5, 5, 6, 6]
+
+
+async def test_a_reader_ahead_of_a_restored_database_sees_a_gap(source: SqlSource) -> None:
+    batch = await source.changes_after(7, 10)
+    assert batch.is_gap
+    assert batch.revision == 0
+
+
+async def test_a_change_too_big_to_log_makes_readers_reload(
+    control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_log, "CHANGES_PER_REVISION", 3)
+    await populate(control)
+    before = await source.revision()
+    await control.users.delete("alice", cascade=True)
+    assert (await source.changes_after(before, 10)).is_gap
+    assert not (await source.changes_after(before + 1, 10)).is_gap
+
+
+async def test_every_kind_of_change_can_be_read_back(control: Control, source: SqlSource) -> None:
+    await populate(control)
+    batch = await source.changes_after(0, 1000)
+    assert {change.kind for change in batch.changes} == set(ChangeKind)
