@@ -9,7 +9,7 @@ to it.
 Not here: service stubs. The server is bytes to bytes, and clients generate their own from protos/.
 
     python scripts/generate_wire.py                # writes authz/wire
-    python scripts/generate_wire.py --check        # lints protos/ and tells whether authz/wire is what they make
+    python scripts/generate_wire.py --check        # lints protos/; fails where authz/wire is something else
     python scripts/generate_wire.py --image FILE   # writes a descriptor set, as for `buf breaking`
 """
 

@@ -9,13 +9,14 @@ Not here: what the service itself reports while it runs (`/readyz`, `/metrics`).
 import asyncio
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from authz.cli.errors import CliError, ExitCode
 from authz.cli.output import print_json, print_table
@@ -86,8 +87,28 @@ def examine(session: Session, config_file: Path | None) -> Iterator[Finding]:
         yield Finding("settings", Level.FAIL, error.message, "see `authz config --help`")
         return
     yield Finding("settings", Level.OK, f"{len(loaded.sources)} set, the others by default")
+    session = _follow_settings(session, loaded.settings)
     for check in CHECKS:
         yield from check(session, loaded.settings)
+
+
+def _follow_settings(session: Session, settings: "Settings") -> Session:
+    """Return a client's options as the settings have them, where the command line says nothing else."""
+    context = click.get_current_context().find_root()
+
+    def is_given(option: str) -> bool:
+        return context.get_parameter_source(option) is not ParameterSource.DEFAULT
+
+    session = replace(
+        session,
+        address=session.address if is_given("address") else settings.grpc_address,
+        data_dir=session.data_dir if is_given("data_dir") else settings.data_dir,
+        region=session.region if is_given("region") else settings.region,
+    )
+    secret = settings.root_secret_key
+    if not (session.access_key or session.credentials) and settings.root_access_key and secret:
+        session.access_key, session.secret_key = settings.root_access_key, secret.reveal()
+    return session
 
 
 def _check_listening(_: Session, settings: "Settings") -> Iterator[Finding]:
@@ -160,7 +181,7 @@ async def _look_at_database(url: str) -> Finding:
     return Finding("database", Level.FAIL, f"{kind}, schema of another version", todo)
 
 
-def _check_grpc(session: Session, _: "Settings") -> Iterator[Finding]:
+def _check_grpc(session: Session, settings: "Settings") -> Iterator[Finding]:
     from google.protobuf.message import Message
     from grpc_health.v1 import health_pb2
 
@@ -174,7 +195,9 @@ def _check_grpc(session: Session, _: "Settings") -> Iterator[Finding]:
                 channel, "/grpc.health.v1.Health/Check", b"", answer, session.timeout
             )
     except CliError as error:
-        yield Finding("gRPC", Level.FAIL, f"{session.address}: {error.message}", error.hint)
+        is_mismatch = settings.tls_cert_file and session.ca_file is None
+        todo = "the port speaks TLS: name its CA with --ca-file" if is_mismatch else error.hint
+        yield Finding("gRPC", Level.FAIL, f"{session.address}: {error.message}", todo)
         return
     if health.status == kind.HealthCheckResponse.SERVING:
         yield Finding("gRPC", Level.OK, f"{session.address} is serving")
