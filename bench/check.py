@@ -32,6 +32,7 @@ from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database
 from authz.store.sql.store import SqlStore
+from authz.telemetry import logs
 
 ROUNDS = 15
 CALLS = 2_000
@@ -62,6 +63,7 @@ class Row(NamedTuple):
 @asynccontextmanager
 async def service_with_alice() -> AsyncIterator[tuple[Service, Credential]]:
     """Run a service on a fresh database in which alice has a key and a policy."""
+    logs.configure("text", "error")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
             data_dir=Path(folder),
@@ -89,7 +91,9 @@ async def create_alice(settings: Settings) -> Credential:
     return Credential(made.value.key.id, made.value.secret.reveal())
 
 
-def question(credential: Credential, method: str = "GET", path: str = "/photos/alice/cat.jpg") -> bytes:
+def question(
+    credential: Credential, method: str = "GET", path: str = "/photos/alice/cat.jpg"
+) -> bytes:
     """Return Envoy's question about one signed request, as boto3 sends it through the sample configuration."""
     headers = {
         "host": "127.0.0.1:9000",
