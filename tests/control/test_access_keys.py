@@ -37,7 +37,11 @@ async def test_a_chosen_id_and_secret_are_kept(control: Control, source: SqlSour
 
 async def test_nothing_that_is_returned_shows_the_secret(control: Control) -> None:
     written = await control.access_keys.create("alice", access_key_id="alice", secret=SECRET)
-    shown = [written, await control.access_keys.get("alice"), await control.access_keys.list("alice")]
+    shown = [
+        written,
+        await control.access_keys.get("alice"),
+        await control.access_keys.list("alice"),
+    ]
     assert "chosen-secret" not in repr(shown)
 
 

@@ -30,7 +30,9 @@ async def test_what_is_attached_is_listed_from_both_ends_until_detached(
     assert not (await control.attachments.list_of_policy("open")).items
 
 
-async def test_a_policy_lists_its_groups_and_then_its_users_over_all_pages(control: Control) -> None:
+async def test_a_policy_lists_its_groups_and_then_its_users_over_all_pages(
+    control: Control,
+) -> None:
     for n in range(3):
         await control.users.create(f"user{n}")
         await control.groups.create(f"group{n}")
@@ -40,7 +42,9 @@ async def test_a_policy_lists_its_groups_and_then_its_users_over_all_pages(contr
         seen: list[str] = []
         token = ""
         for _ in range(7):
-            page = await control.attachments.list_of_policy("open", page_size=size, page_token=token)
+            page = await control.attachments.list_of_policy(
+                "open", page_size=size, page_token=token
+            )
             assert len(page.items) <= size
             seen += [attachment.target_name for attachment in page.items]
             token = page.next_page_token
@@ -61,7 +65,8 @@ async def test_a_target_has_a_bounded_number_of_policies(
 
 
 @pytest.mark.parametrize(
-    ("policy", "kind", "target"), [("none", USER, "alice"), ("open", USER, "devs"), ("open", GROUP, "alice")]
+    ("policy", "kind", "target"),
+    [("none", USER, "alice"), ("open", USER, "devs"), ("open", GROUP, "alice")],
 )
 async def test_what_does_not_exist_cannot_be_attached_or_detached(
     policy: str, kind: TargetKind, target: str, control: Control

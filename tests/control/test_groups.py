@@ -33,7 +33,9 @@ async def test_adding_members_is_all_or_nothing(control: Control) -> None:
 
 
 @pytest.mark.parametrize("members", [[], ["u"] * 1001])
-async def test_a_call_names_a_bounded_number_of_members(members: list[str], control: Control) -> None:
+async def test_a_call_names_a_bounded_number_of_members(
+    members: list[str], control: Control
+) -> None:
     await control.groups.create("devs")
     for call in (control.groups.add_members, control.groups.remove_members):
         with pytest.raises(InvalidError) as refused:

@@ -29,7 +29,9 @@ async def test_a_new_description_is_no_new_version(control: Control) -> None:
     assert (updated.version, updated.document, updated.description) == (1, ALLOW_ALL, "all")
 
 
-@pytest.mark.parametrize("document", ["", "{", "[]", '{"Statement":[]}', '{"Version":"2012-10-17"}'])
+@pytest.mark.parametrize(
+    "document", ["", "{", "[]", '{"Statement":[]}', '{"Version":"2012-10-17"}']
+)
 async def test_a_document_with_a_mistake_is_refused(document: str, control: Control) -> None:
     with pytest.raises(ParseError):
         await control.policies.create("bad", document)
@@ -52,7 +54,9 @@ async def test_a_change_of_a_version_that_is_no_more_is_refused(control: Control
 
 
 @pytest.mark.parametrize("kind", list(TargetKind))
-async def test_an_attached_policy_is_deleted_only_by_cascade(kind: TargetKind, control: Control) -> None:
+async def test_an_attached_policy_is_deleted_only_by_cascade(
+    kind: TargetKind, control: Control
+) -> None:
     await control.users.create("Target")
     await control.groups.create("Target")
     await control.policies.create("open", ALLOW_ALL)

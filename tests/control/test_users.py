@@ -114,7 +114,7 @@ async def test_odd_tags_are_refused(tags: dict[str, str], control: Control) -> N
 
 
 async def test_tags_come_back_as_given(control: Control) -> None:
-    tags = {"z": "", "a": "\u00fc \u2603 \U0001f600 \"quoted\"", "K": "v" * 256}
+    tags = {"z": "", "a": '\u00fc \u2603 \U0001f600 "quoted"', "K": "v" * 256}
     await control.users.create("alice", tags=tags)
     assert dict((await control.users.get("alice")).tags) == tags
 

@@ -57,7 +57,10 @@ def test_secrets_are_equal_when_their_texts_are_and_are_no_keys() -> None:
         hash(Secret("a"))
 
 
-@pytest.mark.parametrize("name", ["a", "x" * 128, "Alice Smith", "a/b", "*", "\u00c4rger", "a@b.c+d_-", "\U0001f600", "root"])
+@pytest.mark.parametrize(
+    "name",
+    ["a", "x" * 128, "Alice Smith", "a/b", "*", "\u00c4rger", "a@b.c+d_-", "\U0001f600", "root"],
+)
 def test_these_are_names(name: str) -> None:
     check_name(name)
 
@@ -73,13 +76,18 @@ def test_these_are_no_names(name: str) -> None:
     assert refused.value.message.isprintable()
 
 
-@pytest.mark.parametrize("key_id", ["abc", "x" * 128, "AKIAIOSFODNN7EXAMPLE", "minio-user@example.com", "a:b"])
+@pytest.mark.parametrize(
+    "key_id", ["abc", "x" * 128, "AKIAIOSFODNN7EXAMPLE", "minio-user@example.com", "a:b"]
+)
 def test_these_are_access_key_ids(key_id: str) -> None:
     check_access_key_id(key_id)
     assert is_access_key_id(key_id)
 
 
-@pytest.mark.parametrize("key_id", ["", "ab", "x" * 129, "a b c", "a/bc", "a=bc", "a,bc", "abc\n", "abc\0", "\u00e9t\u00e9"])
+@pytest.mark.parametrize(
+    "key_id",
+    ["", "ab", "x" * 129, "a b c", "a/bc", "a=bc", "a,bc", "abc\n", "abc\0", "\u00e9t\u00e9"],
+)
 def test_these_are_no_access_key_ids(key_id: str) -> None:
     assert not is_access_key_id(key_id)
     with pytest.raises(InvalidError) as refused:
@@ -94,6 +102,8 @@ def test_a_refused_secret_is_not_repeated(text: str) -> None:
     assert not text or text not in refused.value.message
 
 
-@pytest.mark.parametrize("text", ["12345678", "x" * 128, "with space and / + =", "\u00fcml\u00e4ut1234"])
+@pytest.mark.parametrize(
+    "text", ["12345678", "x" * 128, "with space and / + =", "\u00fcml\u00e4ut1234"]
+)
 def test_these_are_secrets(text: str) -> None:
     check_secret(Secret(text))

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.errors import ParseError
-from authz.identity.sealing import KEY_SIZE, NONCE_SIZE, RING_LIMIT, KeyRing, UnsealError, parse_key_ring
+from authz.identity.sealing import (
+    KEY_SIZE,
+    NONCE_SIZE,
+    RING_LIMIT,
+    KeyRing,
+    UnsealError,
+    parse_key_ring,
+)
 
 KEY, OTHER_KEY = bytes(range(KEY_SIZE)), bytes(KEY_SIZE)
 NONCE = b"n" * NONCE_SIZE

@@ -67,7 +67,9 @@ async def test_without_notify_only_the_first_look_is_asked_for(database_url: str
             assert not done
 
 
-async def test_a_killed_listener_is_an_error_and_can_be_opened_again(postgres: PostgresServer) -> None:
+async def test_a_killed_listener_is_an_error_and_can_be_opened_again(
+    postgres: PostgresServer,
+) -> None:
     async with Database.open(postgres.create_database("killed_listener"), OPTIONS) as database:
         await database.migrate(now=1.0)
         async with asyncio.timeout(BOUND):
@@ -81,11 +83,13 @@ async def test_a_killed_listener_is_an_error_and_can_be_opened_again(postgres: P
 
 
 async def test_odd_notifications_only_say_look(postgres: PostgresServer) -> None:
-    async with Database.open(postgres.create_database("odd_notifications"), OPTIONS) as database:
+    async with Database.open(postgres.create_database("odd_notifications"), OPTIONS) as database:  # noqa: SIM117 - too long in one
         async with aclosing(hints.hints(database)) as heard, asyncio.timeout(BOUND):
             await anext(heard)
             for payload in ("", "x", "-1", "9" * 30, "\u0663"):
-                await database.write(lambda c, p=payload: c.exec_driver_sql(f"NOTIFY {CHANNEL}, '{p}'"))
+                await database.write(
+                    lambda c, p=payload: c.exec_driver_sql(f"NOTIFY {CHANNEL}, '{p}'")
+                )
                 assert await anext(heard) == 0
 
 
@@ -112,7 +116,7 @@ async def test_a_silent_peer_is_noticed_by_the_heartbeat(postgres: PostgresServe
     options = DatabaseOptions(heartbeat_interval=0.1, heartbeat_timeout=0.3)
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres?sslmode=disable"
     try:
-        async with Database.open(url, options) as database, asyncio.timeout(BOUND):
+        async with Database.open(url, options) as database, asyncio.timeout(BOUND):  # noqa: SIM117 - too long in one
             async with aclosing(hints.hints(database)) as heard:
                 assert await anext(heard) == 0
                 is_dead.set()

@@ -37,7 +37,9 @@ async def test_a_database_that_is_down_fails_the_calls_and_not_the_start() -> No
             await anext(aiter(SqlSource(database).hints()))
 
 
-async def test_a_stopped_server_is_unavailable_and_heals_when_it_is_back(server: PostgresServer) -> None:
+async def test_a_stopped_server_is_unavailable_and_heals_when_it_is_back(
+    server: PostgresServer,
+) -> None:
     async with Database.open(server.create_database("restart"), OPTIONS) as database:
         await database.migrate(now=1.0, canned=())
         control, source = Control(SqlStore(database)), SqlSource(database)
@@ -91,6 +93,39 @@ async def test_backends_killed_under_concurrent_writers_leave_no_gap_and_no_half
         assert {change.revision for change in batch.changes} == set(range(1, newest + 1))
         assert acknowledged <= set(range(1, newest + 1))
         assert len((await control.users.list(page_size=1000)).items) == newest
+
+
+async def test_a_connection_lost_before_the_commit_is_tried_again(server: PostgresServer) -> None:
+    async with Database.open(server.create_database("lost_before"), OPTIONS) as database:
+        await database.migrate(now=1.0, canned=())
+        control, store, calls = Control(SqlStore(database)), SqlStore(database), []
+
+        async def change(unit) -> None:
+            calls.append(await unit.users.find("alice"))
+            if len(calls) == 1:
+                await asyncio.to_thread(server.kill_backends, "authz")
+            await unit.users.find("alice")
+
+        await control.users.create("bob")
+        assert (await store.write(change)).revision == 1
+        assert len(calls) == 2
+
+
+async def test_a_connection_lost_in_the_commit_is_reported_and_not_tried_again(
+    server: PostgresServer,
+) -> None:
+    async with Database.open(server.create_database("lost_in"), OPTIONS) as database:
+        await database.migrate(now=1.0, canned=())
+        calls = []
+
+        async def work(connection) -> None:
+            calls.append(await connection.execute(text("UPDATE state SET revision = 7")))
+            await asyncio.to_thread(server.kill_backends, "authz")
+
+        with pytest.raises(UnavailableError, match="may or may not be stored"):
+            await database.write(work)
+        assert len(calls) == 1
+        assert await SqlSource(database).revision() == 0
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(server: PostgresServer) -> None:

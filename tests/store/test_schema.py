@@ -1,5 +1,4 @@
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,9 @@ from tests.servers.postgres import PostgresServer
 from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
 
 
-async def test_an_empty_database_is_behind_and_migrating_makes_it_current(database_url: str) -> None:
+async def test_an_empty_database_is_behind_and_migrating_makes_it_current(
+    database_url: str,
+) -> None:
     async with Database.open(database_url, OPTIONS) as database:
         assert await database.schema_state() is SchemaState.BEHIND
         await database.migrate(now=1.0)
@@ -60,7 +61,9 @@ async def test_a_schema_from_the_future_is_left_alone(database: Database) -> Non
         await database.migrate(now=1.0)
 
 
-async def test_the_migrations_make_exactly_the_tables_that_the_code_uses(database: Database) -> None:
+async def test_the_migrations_make_exactly_the_tables_that_the_code_uses(
+    database: Database,
+) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return compare_metadata(context, metadata)
@@ -86,7 +89,9 @@ async def test_postgresql_is_told_to_compare_keys_bytewise(postgres: PostgresSer
     assert set(found.values()) == {"C"}
 
 
-async def test_canned_policies_are_stored_read_only_with_stable_ids(new_url: Callable[[], str]) -> None:
+async def test_canned_policies_are_stored_read_only_with_stable_ids(
+    new_url: Callable[[], str],
+) -> None:
     ids = []
     for _ in range(2):
         async with Database.open(new_url(), OPTIONS) as database:
@@ -98,7 +103,9 @@ async def test_canned_policies_are_stored_read_only_with_stable_ids(new_url: Cal
     assert ids[0] == ids[1]
 
 
-async def test_a_changed_canned_document_is_a_new_version_and_a_logged_change(database: Database) -> None:
+async def test_a_changed_canned_document_is_a_new_version_and_a_logged_change(
+    database: Database,
+) -> None:
     source = SqlSource(database)
     canned = CannedPolicy(name="readonly", description="", document=ALLOW_ALL)
     other = CannedPolicy(name="other", description="", document=ALLOW_ALL)
@@ -130,7 +137,9 @@ def test_a_sqlite_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "var" / "authz.db").exists()
 
 
-@pytest.mark.parametrize("url", ["", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:", "x"])
+@pytest.mark.parametrize(
+    "url", ["", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:", "x"]
+)
 def test_other_urls_are_refused_without_repeating_them(url: str) -> None:
     with pytest.raises(InvalidError) as refused:
         Database.open(url)
@@ -141,4 +150,4 @@ def test_a_sqlite_file_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UnavailableError):
         Database.open(f"sqlite:///{tmp_path}/file/authz.db")
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -23,7 +23,13 @@ SAME_NAMES = [
     ("\u03a3\u03af\u03c3\u03c5\u03c6\u03bf\u03c2", "\u03c3\u03af\u03c3\u03c5\u03c6\u03bf\u03c3"),
     ("\u0416\u0443\u043a", "\u0436\u0443\u041a"),
 ]
-DIFFERENT_NAMES = [("alice", "al\u0131ce"), ("ete", "\u00e9t\u00e9"), ("a b", "a  b"), ("a_b", "axb"), ("a%", "ab")]
+DIFFERENT_NAMES = [
+    ("alice", "al\u0131ce"),
+    ("ete", "\u00e9t\u00e9"),
+    ("a b", "a  b"),
+    ("a_b", "axb"),
+    ("a%", "ab"),
+]
 
 
 @pytest.mark.parametrize(("name", "other"), SAME_NAMES)
@@ -86,7 +92,9 @@ async def test_a_principal_comes_with_its_groups_and_all_policies_that_apply(
     assert principal.deny_only_policy_ids == (ids["denied"],)
 
 
-async def test_a_principal_without_anything_has_empty_lists(control: Control, source: SqlSource) -> None:
+async def test_a_principal_without_anything_has_empty_lists(
+    control: Control, source: SqlSource
+) -> None:
     await control.users.create("alice", status=Status.DISABLED)
     found = (await source.find_user("alice")).value
     assert found is not None
@@ -102,9 +110,12 @@ async def test_access_key_ids_are_case_sensitive(control: Control, source: SqlSo
 
 
 @pytest.mark.parametrize(
-    "garbage", ["", "x", "a\0b", "a\ud800b", "x" * 10_000, "' OR 1=1 --", "a=b", "\u00e9t\u00e9", "%%%%"]
+    "garbage",
+    ["", "x", "a\0b", "a\ud800b", "x" * 10_000, "' OR 1=1 --", "a=b", "\u00e9t\u00e9", "%%%%"],
 )
-async def test_what_no_record_can_be_called_is_simply_not_found(garbage: str, source: SqlSource) -> None:
+async def test_what_no_record_can_be_called_is_simply_not_found(
+    garbage: str, source: SqlSource
+) -> None:
     assert (await source.find_access_key(garbage)).value is None
     assert (await source.find_user(garbage)).value is None
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    bindparam,
     null,
     select,
     union_all,
@@ -44,44 +45,6 @@ _KEY_COLUMNS: Final = (
 _NO_KEY: Final = tuple(null().label(column.name) for column in _KEY_COLUMNS)
 
 
-async def read_user(connection: AsyncConnection, name: str) -> At[StoredPrincipal | None]:
-    """Read the user of this name, ignoring case."""
-    is_wanted = users.c.name_key == fold_name(name)
-    statement = _statement(
-        state.outerjoin(users, is_wanted), _NO_KEY, select(users.c.id).where(is_wanted)
-    )
-    own, through_groups = _halves((await connection.execute(statement)).all())
-    return At(own[0].revision, _principal(own, through_groups))
-
-
-async def read_access_key(
-    connection: AsyncConnection, access_key_id: str
-) -> At[StoredAccessKey | None]:
-    """Read the access key of exactly this id, with its sealed secret and its owner."""
-    is_wanted = access_keys.c.id == access_key_id
-    statement = _statement(
-        state.outerjoin(access_keys, is_wanted).outerjoin(
-            users, users.c.id == access_keys.c.user_id
-        ),
-        _KEY_COLUMNS,
-        select(access_keys.c.user_id).where(is_wanted),
-    )
-    halves = _halves((await connection.execute(statement)).all())
-    owner = _principal(*halves)
-    own = halves[0][0]
-    if owner is None:
-        return At(own.revision, None)
-    key = AccessKey(
-        id=own.key_id,
-        user_id=owner.user.id,
-        user_name=owner.user.name,
-        status=Status(own.key_status),
-        created_at=own.key_created_at,
-        description=own.description,
-    )
-    return At(own.revision, StoredAccessKey(key=key, sealed_secret=own.sealed_secret, owner=owner))
-
-
 def _statement(
     owner: FromClause, key_columns: Sequence[ColumnElement[Any]], user_id: Select[Any]
 ) -> CompoundSelect[Any]:
@@ -107,6 +70,47 @@ def _statement(
         .where(memberships.c.user_id == user_id.scalar_subquery())
     )
     return union_all(own, through_groups)
+
+
+_USER_WANTED: Final = users.c.name_key == bindparam("wanted")
+_BY_NAME: Final = _statement(
+    state.outerjoin(users, _USER_WANTED), _NO_KEY, select(users.c.id).where(_USER_WANTED)
+)
+
+_KEY_WANTED: Final = access_keys.c.id == bindparam("wanted")
+_BY_KEY: Final = _statement(
+    state.outerjoin(access_keys, _KEY_WANTED).outerjoin(users, users.c.id == access_keys.c.user_id),
+    _KEY_COLUMNS,
+    select(access_keys.c.user_id).where(_KEY_WANTED),
+)
+
+
+async def read_user(connection: AsyncConnection, name: str) -> At[StoredPrincipal | None]:
+    """Read the user of this name, ignoring case."""
+    rows = (await connection.execute(_BY_NAME, {"wanted": fold_name(name)})).all()
+    own, through_groups = _halves(rows)
+    return At(own[0].revision, _principal(own, through_groups))
+
+
+async def read_access_key(
+    connection: AsyncConnection, access_key_id: str
+) -> At[StoredAccessKey | None]:
+    """Read the access key of exactly this id, with its sealed secret and its owner."""
+    rows = (await connection.execute(_BY_KEY, {"wanted": access_key_id})).all()
+    halves = _halves(rows)
+    owner = _principal(*halves)
+    own = halves[0][0]
+    if owner is None:
+        return At(own.revision, None)
+    key = AccessKey(
+        id=own.key_id,
+        user_id=owner.user.id,
+        user_name=owner.user.name,
+        status=Status(own.key_status),
+        created_at=own.key_created_at,
+        description=own.description,
+    )
+    return At(own.revision, StoredAccessKey(key=key, sealed_secret=own.sealed_secret, owner=owner))
 
 
 def _halves(rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[Row[Any]]]:
