@@ -1,7 +1,7 @@
-"""One whole `Check` without a transport: bytes of Envoy's question → bytes of the answer, everything in memory.
+"""One whole `Check` without a transport: Envoy's question in bytes → the answer in bytes, all in memory.
 
-Prints the handler and its parts in microseconds, medians of several rounds, beside `hashlib.sha256` of 64 bytes in
-the same run, which tells how fast this machine is today.
+Prints the handler and its parts in microseconds, medians of several rounds, beside `hashlib.sha256` of 64
+bytes in the same run, which tells how fast this machine is today.
 """
 
 import asyncio
@@ -94,7 +94,10 @@ async def create_alice(settings: Settings) -> Credential:
 def question(
     credential: Credential, method: str = "GET", path: str = "/photos/alice/cat.jpg"
 ) -> bytes:
-    """Return Envoy's question about one signed request, as boto3 sends it through the sample configuration."""
+    """Return Envoy's question about one signed request.
+
+    As boto3 sends it through the sample configuration.
+    """
     headers = {
         "host": "127.0.0.1:9000",
         "user-agent": "Boto3/1.40 md/Botocore#1.40 ua/2.1 os/linux#6 md/arch#x86_64 lang/python#3.11",

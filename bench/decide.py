@@ -1,7 +1,8 @@
 """What one decision costs, and what compiled policies weigh: `python -m bench.decide`.
 
-Medians of several runs, beside `hashlib.sha256` of 64 bytes in the same process, so that numbers from different
-machines can be compared. Every statement of a set is about the same action, so that all of them are candidates.
+Medians of several runs, beside `hashlib.sha256` of 64 bytes in the same process, so that numbers from
+different machines can be compared. Every statement of a set is about the same action, so that all of them
+are candidates.
 """
 
 import functools
@@ -86,7 +87,10 @@ def _bucket(index: int, *, is_one_bucket: bool) -> str:
 
 
 def _cases(size: int, *, is_one_bucket: bool) -> Iterator[tuple[str, PolicySet, str, Verdict]]:
-    """Yield name, policies, resource and the verdict that must come out; every second allow has a condition."""
+    """Yield name, policies.
+
+    Resource and the verdict that must come out; every second allow has a condition.
+    """
     patterns = [_bucket(index, is_one_bucket=is_one_bucket) for index in range(size)]
     allows = [
         _statement(pattern, is_conditional=index % 2 == 1) for index, pattern in enumerate(patterns)

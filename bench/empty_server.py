@@ -1,4 +1,7 @@
-"""The same transport with nothing behind it: parses a CheckRequest and sends a ready answer. The floor to compare with."""
+"""The same transport with nothing behind it.
+
+Parses a CheckRequest and sends a ready answer. The floor to compare with.
+"""
 
 import asyncio
 import sys

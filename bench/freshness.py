@@ -2,8 +2,8 @@
 
 Run as `python -m bench.freshness [CHANGES]`. A policy is detached from a user and attached again, through the
 one replica; the other is asked until it answers accordingly. The time counts from the moment the write is
-answered, so a reader that was told at once reads as the time of one call. Twice: with NOTIFY, and with the poll
-interval alone.
+answered, so a reader that was told at once reads as the time of one call. Twice: with NOTIFY, and with
+the poll interval alone.
 
 The tests import `replicas` and `measure` and assert correctness; numbers are only printed here.
 """

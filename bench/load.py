@@ -1,7 +1,7 @@
 """A bounded load of one unary gRPC method, from several processes, and what it measured.
 
-Python clients are slower than the server is interesting, so a few processes share the load; each keeps a fixed number
-of calls in flight until its count is done, then stops by itself.
+Python clients are slower than the server is interesting, so a few processes share the load; each keeps a
+fixed number of calls in flight until its count is done, then stops by itself.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What a thousand users and a thousand policies cost in memory, compiled and cached as the service holds them.
+"""What a thousand users and a thousand policies cost in memory, as the service holds them.
 
-Users are loaded the way requests load them: each with its own access key, its policy set shared with those who have the
-same attachments. Policies have three statements each.
+Users are loaded the way requests load them: each with its own access key, its policy set shared with
+those who have the same attachments. Policies have three statements each.
 """
 
 import asyncio
@@ -11,8 +11,6 @@ import tracemalloc
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.check import POLICY
-
 from authz.bootstrap import Service, running
 from authz.control.ports import Unit
 from authz.identity.records import AccessKey, ManagedPolicy, Status, TargetKind, User
@@ -21,6 +19,7 @@ from authz.store import local_files
 from authz.store.sql.engine import Database
 from authz.store.sql.store import SqlStore
 from authz.telemetry import logs
+from bench.check import POLICY
 
 COUNT = 1_000
 

@@ -1,7 +1,7 @@
 """`Check` over gRPC by one server process, beside an empty handler on the same transport in the same run.
 
-Both servers are real processes on the loopback; the load comes from `bench/load.py`. The difference between the two is
-what this service adds to the transport.
+Both servers are real processes on the loopback; the load comes from `bench/load.py`. The difference
+between the two is what this service adds to the transport.
 """
 
 import asyncio
@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from authz.settings import Settings
 from bench.check import METHOD, create_alice, question
 from bench.load import Measured, measure
-
-from authz.settings import Settings
 
 CALLS = 12_000
 START_LIMIT = 30.0
@@ -31,8 +30,8 @@ def authz_server() -> Iterator[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         grpc_address, http_address = (f"127.0.0.1:{_free_port()}" for _ in range(2))
         settings = Settings(data_dir=Path(folder), grpc_address=grpc_address)
-        environ = {name: value for name, value in os.environ.items() if "AUTHZ_" not in name}  # noqa: TID251 - for a child process
-        environ |= {
+        environ = {
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},  # noqa: TID251
             "AUTHZ_DATA_DIR": folder,
             "AUTHZ_GRPC_ADDRESS": grpc_address,
             "AUTHZ_HTTP_ADDRESS": http_address,

@@ -1,8 +1,8 @@
 """What reading, verifying and mapping an S3 request costs: `python -m bench.sigv4`.
 
 The best of several runs in microseconds, beside `hashlib.sha256` of 64 bytes in the same process, so that
-numbers from different machines can be compared. The signing key is warm, as it is for all but the first request
-of a day; the requests have the headers that boto3 and Envoy give them.
+numbers from different machines can be compared. The signing key is warm, as it is for all but the first
+request of a day; the requests have the headers that boto3 and Envoy give them.
 """
 
 import hashlib
