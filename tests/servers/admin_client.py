@@ -16,6 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
 
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
@@ -76,6 +77,8 @@ class _Signer(SigV4Auth):
         earliest = now - dt.timedelta(seconds=DRIFT_LIMIT)
         last = self._used.get((method, payload_hash), earliest)
         moment = max(earliest, last + dt.timedelta(seconds=1))
+        if moment > now + dt.timedelta(seconds=DRIFT_LIMIT):
+            raise RuntimeError("the same call was signed too often within a few minutes")
         self._used[method, payload_hash] = moment
         return moment
 
@@ -106,7 +109,7 @@ class AdminClient:
     ) -> Any:
         """Call `method` (`/package.Service/Name`) and return its answer."""
         raw = request.SerializeToString()
-        metadata = tuple(self._signer.headers(method, raw).items()) if is_signed else ()
+        metadata = self.signed(method, raw) if is_signed else ()
         return self.call_raw(method, raw, answer, metadata=metadata)
 
     def call_raw(
@@ -120,6 +123,20 @@ class AdminClient:
         """Send bytes to a method as they are."""
         unary = self._channel.unary_unary(method, None, answer.FromString)
         return unary(raw, timeout=TIMEOUT, metadata=metadata)
+
+    def signed(self, method: str, raw: bytes) -> tuple[tuple[str, str], ...]:
+        """Return the metadata that signs these bytes as a call of this method."""
+        return tuple(self._signer.headers(method, raw).items())
+
+    def health(self, service: str) -> str:
+        """Return the status that gRPC health gives a service."""
+        request = health_pb2.HealthCheckRequest(service=service)
+        answer = self.call_raw(
+            "/grpc.health.v1.Health/Check",
+            request.SerializeToString(),
+            health_pb2.HealthCheckResponse,
+        )
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
 
     def create_user(self, name: str) -> int:
         """Create a user and return the revision."""

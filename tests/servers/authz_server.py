@@ -7,12 +7,11 @@ asked where a proxy or an orchestrator asks it (`/readyz`).
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.request import ProxyHandler, build_opener
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,6 +21,7 @@ from tests.servers.processes import (
     ServerProcess,
     bare_environment,
     http_status,
+    http_text,
     start,
     wait_for,
 )
@@ -71,22 +71,17 @@ class AuthzServer:
         """Wait until the server says that it is ready."""
         self.process.wait_until(self.is_ready, timeout)
 
+    def problems(self) -> list[str]:
+        """Return what the server says keeps it from being ready."""
+        return list(json.loads(http_text(f"{self.http_url}/readyz"))["problems"])
+
+    def health(self, service: str = "envoy.service.auth.v3.Authorization") -> str:
+        """Return the status that gRPC health gives this service, as a proxy would ask."""
+        return self.admin.health(service)
+
     def cli(self, *args: str, exit_code: int = 0) -> str:
         """Run `authz ARGS` as root against this server and return what it prints."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "authz", *args],
-            env=bare_environment() | self._client_env(),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=CLI_TIMEOUT,
-            check=False,
-        )
-        if ran.returncode != exit_code:
-            raise CommandError(
-                f"authz {' '.join(args)}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}"
-            )
-        return ran.stdout
+        return run_command(args, self._client_env(), exit_code=exit_code)
 
     def cli_json(self, *args: str) -> Any:
         """Run `authz ARGS --json` and return the document it prints."""
@@ -94,8 +89,7 @@ class AuthzServer:
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """Return every sample of `/metrics`: name and labels → value."""
-        with build_opener(ProxyHandler({})).open(f"{self.http_url}/metrics", timeout=5) as response:
-            text = response.read().decode()
+        text = http_text(f"{self.http_url}/metrics")
         return {
             (sample.name, frozenset(sample.labels.items())): sample.value
             for family in text_string_to_metric_families(text)
@@ -169,3 +163,26 @@ def start_authz(
         process.kill()
         raise
     return server
+
+
+def migrate(directory: Path, database_url: str) -> None:
+    """Run `authz migrate` on a database, as a deployment does before it starts the service."""
+    env = {"AUTHZ_DATABASE_URL": database_url, "AUTHZ_DATA_DIR": str(directory / "data")}
+    run_command(["migrate"], env)
+
+
+def run_command(args: Sequence[str], env: Mapping[str, str], *, exit_code: int = 0) -> str:
+    """Run `authz ARGS` and return what it prints; raises `CommandError` for another exit code."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "authz", *args],
+        env=bare_environment() | dict(env),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=CLI_TIMEOUT,
+        check=False,
+    )
+    if ran.returncode != exit_code:
+        said = ran.stdout + ran.stderr
+        raise CommandError(f"authz {' '.join(args)}: exit {ran.returncode}\n{said}")
+    return ran.stdout

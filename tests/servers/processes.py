@@ -161,6 +161,17 @@ def http_status(url: str) -> int:
         return 0
 
 
+def http_text(url: str) -> str:
+    """Return the body of a GET of this URL, whatever its status."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
+
+
 def wait_for(holds: Callable[[], bool], timeout: float, what: str) -> float:
     """Wait until `holds`, at most `timeout` seconds; return how long it took, in seconds."""
     started = time.monotonic()
