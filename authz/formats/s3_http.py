@@ -9,6 +9,7 @@ Needs no valid signature, and says nothing about one. Not here: POST form upload
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -153,9 +154,7 @@ def _headers(request: HttpRequest, query: S3Query, config: S3Config) -> Mapping[
             raise S3RequestError(
                 "InvalidRequest", f"the header {quote(name)} is sent more than once"
             )
-    for name in headers:
-        if name[:8] == "x-minio-" and name != FORCE_DELETE:
-            raise S3RequestError("AccessDenied", f"{quote(name)} is for a store's own traffic")
+    _check_names(tuple(headers))
     if not query.hoisted:
         return headers
     if not config.accepts_hoisted_headers:
@@ -163,6 +162,14 @@ def _headers(request: HttpRequest, query: S3Query, config: S3Config) -> Mapping[
     if not query.hoisted.keys().isdisjoint(headers):
         raise S3RequestError("InvalidRequest", "a header is also in the query")
     return {**headers, **query.hoisted}
+
+
+@lru_cache(maxsize=1024)
+def _check_names(names: tuple[str, ...]) -> None:
+    # Nearly all requests have one of a few sets of headers, so the answer is kept.
+    for name in names:
+        if name.startswith("x-minio-") and name != FORCE_DELETE:
+            raise S3RequestError("AccessDenied", f"{quote(name)} is for a store's own traffic")
 
 
 def _plain(asked: _Asked) -> list[Check]:

@@ -7,6 +7,7 @@ Not here: the presigning parameters (`identity/proof.py`).
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from authz.errors import ParseError, quote
@@ -19,6 +20,9 @@ from authz.identity.http import percent_decode, split_query
 PARAMETER_LIMIT: Final = 100
 """Most parameters in a query; S3's operations have at most a dozen."""
 
+_KEPT: Final = "kept"
+_HOISTED: Final = "hoisted"
+_IGNORED: Final = "ignored"
 _KNOWN: Final = {name.lower(): name for name in SUBRESOURCES | PARAMETERS}
 
 
@@ -43,46 +47,62 @@ def parse_query(query: str) -> S3Query:
     pairs = split_query(query)
     if len(query) > QUERY_LIMIT or len(pairs) > PARAMETER_LIMIT:
         raise S3RequestError("InvalidURI", "the query is too long")
-    subresource = ""
+    if not (query.isascii() and query.isprintable()):
+        raise S3RequestError(
+            "InvalidRequest", "the query holds characters that are not percent-encoded"
+        )
     values: dict[str, str] = {}
     hoisted: dict[str, str] = {}
     for raw_name, raw_value in pairs:
-        name, value = _decode(raw_name, raw_value)
-        folded = name.lower()
-        known = _KNOWN.get(folded)
-        if known is None:
-            if folded in DECISIVE_HEADERS:
-                _put_once(hoisted, folded, value)
-            elif folded.startswith("rgwx-"):
-                raise S3RequestError("AccessDenied", f"{quote(name)} is for a store's own traffic")
+        name, place = _classify(raw_name)
+        # A `;` once separated parameters too, and some parsers still think so; presigned URLs may hold it.
+        if ";" in raw_value and name != "X-Amz-SignedHeaders":
+            raise S3RequestError("InvalidRequest", "the query holds an unencoded semicolon")
+        value = _decode(raw_value)
+        if place is _IGNORED:
             continue
+        found = values if place is _KEPT else hoisted
+        if name in found:
+            raise S3RequestError("InvalidRequest", f"the parameter `{name}` is repeated")
+        found[name] = value
+    return S3Query(_subresource(values), values, hoisted)
+
+
+@lru_cache(maxsize=1024)
+def _classify(raw_name: str) -> tuple[str, str]:
+    """Return the decoded name, and what becomes of the parameter."""
+    if ";" in raw_name:
+        raise S3RequestError("InvalidRequest", "the query holds an unencoded semicolon")
+    name = _decode(raw_name)
+    folded = name.lower()
+    known = _KNOWN.get(folded)
+    if known is not None:
         if name != known:
             raise S3RequestError("InvalidRequest", f"{quote(name)} is misspelt, it is `{known}`")
-        _put_once(values, name, value)
-        if name in SUBRESOURCES:
-            if subresource:
-                raise S3RequestError(
-                    "InvalidRequest", f"`{subresource}` and `{name}` are two operations"
-                )
-            subresource = name
-    return S3Query(subresource, values, hoisted)
+        return name, _KEPT
+    if folded in DECISIVE_HEADERS:
+        return folded, _HOISTED
+    if folded.startswith("rgwx-"):
+        raise S3RequestError("AccessDenied", f"{quote(name)} is for a store's own traffic")
+    return name, _IGNORED
 
 
-def _put_once(values: dict[str, str], name: str, value: str) -> None:
-    if name in values:
-        raise S3RequestError("InvalidRequest", f"the parameter `{name}` is repeated")
-    values[name] = value
+def _subresource(values: Mapping[str, str]) -> str:
+    found = [name for name in values if name in SUBRESOURCES]
+    if len(found) > 1:
+        raise S3RequestError("InvalidRequest", f"`{found[0]}` and `{found[1]}` are two operations")
+    return found[0] if found else ""
 
 
-def _decode(raw_name: str, raw_value: str) -> tuple[str, str]:
-    # A `;` once separated parameters too, and some parsers still think so; presigned URLs may hold it in one.
-    if ";" in raw_name or (";" in raw_value and raw_name != "X-Amz-SignedHeaders"):
-        raise S3RequestError("InvalidRequest", "the query holds an unencoded semicolon")
+def _decode(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    if "%" not in text:
+        return text
     try:
-        name = percent_decode(raw_name.replace("+", " "))
-        value = percent_decode(raw_value.replace("+", " "))
+        text = percent_decode(text)
     except ParseError as error:
         raise S3RequestError("InvalidRequest", f"the query has {error.message}") from None
-    if "\0" in name or "\0" in value:
+    if "\0" in text:
         raise S3RequestError("InvalidRequest", "the query holds a NUL")
-    return name, value
+    return text

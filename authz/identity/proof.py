@@ -36,6 +36,8 @@ STREAMING_SIGNED: Final = frozenset(
 )
 PAYLOAD_MARKERS: Final = STREAMING_SIGNED | {UNSIGNED_PAYLOAD, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
 
+_COMMON_PAYLOADS: Final = PAYLOAD_MARKERS | {EMPTY_SHA256}
+
 LONGEST_PRESIGNED: Final = 7 * 24 * 3600
 """Longest life of a presigned URL in seconds (S3); the shortest is 1."""
 AUTHORIZATION_LIMIT: Final = 4_096
@@ -74,7 +76,10 @@ _QUERY_EXTRAS: Final = {
     name.lower(): name for name in ("X-Amz-Content-Sha256", "X-Amz-Security-Token")
 }
 _V2_PARAMETERS: Final = frozenset({"awsaccesskeyid", "signature"})
-_MAY_HOLD_PROOF: Final = re.compile(r"x-amz-|%|signature|awsaccesskeyid", re.IGNORECASE)
+# Looked for in `&` + query; a name with an escape in it is decoded before it is judged.
+_MAY_HOLD_PROOF: Final = re.compile(
+    r"&(?:x-amz-|signature|awsaccesskeyid|[^=&%]*+%)", re.IGNORECASE
+)
 _HEX64: Final = re.compile(r"[0-9a-f]{64}")
 _TIMESTAMP: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _HTTP_DATE: Final = re.compile(
@@ -163,11 +168,17 @@ def find_proof(request: HttpRequest, now: float) -> Proof | None:
 
 
 def _header_proof(request: HttpRequest, authorization: str, now: float) -> Proof:
-    credential_text, signed_text, signature = _authorization_parts(authorization)
-    credential = _credential(credential_text, HEADER)
-    signed = _signed_headers(signed_text, HEADER)
+    if len(authorization) > AUTHORIZATION_LIMIT or not authorization.isascii():
+        raise malformed(HEADER, "the header is too long or not ascii")
+    # A client's header differs from its last one in the signature alone, which all SDKs put last.
+    head = _authorization_head(authorization[:-64])
+    signature = authorization[-64:]
+    if head is None:
+        credential_text, signed_text, signature = _authorization_parts(authorization)
+        head = _credential(credential_text, HEADER), _signed_headers(signed_text, HEADER)
+    credential, signed = head
     headers = request.headers
-    _check_all_signed(headers, signed)
+    _check_all_signed(tuple(headers), signed)
     timestamp = headers.get("x-amz-date")
     if timestamp is None:
         timestamp = _timestamp_of_date(headers.get("date"), signed)
@@ -188,10 +199,17 @@ def _header_proof(request: HttpRequest, authorization: str, now: float) -> Proof
     )
 
 
+@lru_cache(maxsize=1024)
+def _authorization_head(text: str) -> tuple[Credential, tuple[str, ...]] | None:
+    """Read all of an `Authorization` header but a signature at its end; `None` if it stands elsewhere."""
+    if not text.endswith("Signature="):
+        return None
+    credential, signed, _ = _authorization_parts(text)
+    return _credential(credential, HEADER), _signed_headers(signed, HEADER)
+
+
 def _authorization_parts(text: str) -> tuple[str, str, str]:
     """Return credential, signed headers and signature of an `Authorization` header, each given exactly once."""
-    if len(text) > AUTHORIZATION_LIMIT or not text.isascii():
-        raise malformed(HEADER, "the header is too long or not ascii")
     scheme, _, rest = text.partition(" ")
     if scheme != ALGORITHM:
         _refuse_scheme(scheme)
@@ -230,7 +248,7 @@ def _proof_parameters(query: str) -> dict[str, str] | None:
     Names are recognised however they are encoded and in any case, because some store might; only the proper
     spelling, once, is accepted.
     """
-    if _MAY_HOLD_PROOF.search(query) is None:
+    if _MAY_HOLD_PROOF.search(f"&{query}") is None:
         return None
     if len(query) > QUERY_LIMIT:
         raise UnauthenticatedError("InvalidURI", "the query is too long")
@@ -265,7 +283,7 @@ def _presigned_proof(request: HttpRequest, parameters: dict[str, str], now: floa
     credential = _credential(parameters["X-Amz-Credential"], PRESIGNED)
     signed = _signed_headers(parameters["X-Amz-SignedHeaders"], PRESIGNED)
     headers = request.headers
-    _check_all_signed(headers, signed)
+    _check_all_signed(tuple(headers), signed)
     timestamp = parameters["X-Amz-Date"]
     signed_at = _epoch(timestamp, _CODES[PRESIGNED])
     if credential.date != timestamp[:8]:
@@ -334,8 +352,9 @@ def _signed_headers(text: str, kind: str) -> tuple[str, ...]:
     return names
 
 
-def _check_all_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:
-    for name in headers:
+@lru_cache(maxsize=1024)
+def _check_all_signed(names: tuple[str, ...], signed: tuple[str, ...]) -> None:
+    for name in names:
         if (
             name.startswith(("x-amz-", "x-minio-"))
             and name not in signed
@@ -348,7 +367,7 @@ def _check_all_signed(headers: Mapping[str, str], signed: tuple[str, ...]) -> No
 
 
 def _signature(text: str, kind: str) -> str:
-    if _HEX64.fullmatch(text) is None:
+    if len(text) != 64 or not text.isascii():
         raise malformed(kind, "the signature must be 64 lower-case hexadecimal digits")
     return text
 
@@ -360,7 +379,7 @@ def _payload_hash(request: HttpRequest, service: str, stated: str | None, kind: 
     body they receive, so it must be here unless it is empty.
     """
     if stated is not None:
-        if stated in PAYLOAD_MARKERS or _HEX64.fullmatch(stated) is not None:
+        if stated in _COMMON_PAYLOADS or _HEX64.fullmatch(stated) is not None:
             return stated
         raise UnauthenticatedError(
             "InvalidArgument", "`x-amz-content-sha256` is neither a hash nor a known marker"

@@ -819,11 +819,15 @@ def test_noise_is_refused_or_checked(
     headers = {"host": f"{source}.{HOST}", "x-amz-copy-source": source, "x-amz-tagging": source}
     for chosen in ({}, headers):
         request = HttpRequest(method, f"/{path}", query, chosen, body=body)
-        try:
-            operation = parse_s3(request, None, HOSTED)
-        except S3RequestError as error:
-            assert 400 <= error.status < 600
-            continue
-        assert operation.checks
-        assert all(isinstance(check, Check) for check in operation.checks)
-        assert {".", ".."}.isdisjoint(operation.key.split("/"))
+        operation = parse_or_refuse(request)
+        if operation is not None:
+            assert operation.checks
+            assert all(isinstance(check, Check) for check in operation.checks)
+            assert {".", ".."}.isdisjoint(operation.key.split("/"))
+
+
+def parse_or_refuse(request: HttpRequest) -> S3Operation | None:
+    try:
+        return parse_s3(request, None, HOSTED)
+    except S3RequestError:
+        return None

@@ -1,6 +1,6 @@
 """Error documents are well-formed whatever stands in them, and every code has a status."""
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from botocore.parsers import RestXMLParser
@@ -15,13 +15,13 @@ def test_an_error_is_the_document_that_clients_parse() -> None:
     parsed = RestXMLParser().parse({"status_code": 403, "headers": {}, "body": body}, None)
     assert parsed["Error"]["Code"] == "AccessDenied"
     assert parsed["Error"]["Message"] == "no <b>"
-    assert ElementTree.fromstring(body).findtext("Resource") == "/bucket/a&b"
-    assert ElementTree.fromstring(body).findtext("RequestId") == "id-1"
+    assert ET.fromstring(body).findtext("Resource") == "/bucket/a&b"
+    assert ET.fromstring(body).findtext("RequestId") == "id-1"
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=40))
 def test_any_text_makes_a_well_formed_document(text: str) -> None:
-    root = ElementTree.fromstring(render_error(text, text, text, text))
+    root = ET.fromstring(render_error(text, text, text, text))
     assert [child.tag for child in root] == ["Code", "Message", "Resource", "RequestId"]
 
 
@@ -34,9 +34,7 @@ def test_any_text_makes_a_well_formed_document(text: str) -> None:
     )
 )
 def test_printable_text_comes_through(text: str) -> None:
-    assert (
-        ElementTree.fromstring(render_error("A", text, "/", "1")).findtext("Message") or ""
-    ) == text
+    assert (ET.fromstring(render_error("A", text, "/", "1")).findtext("Message") or "") == text
 
 
 @pytest.mark.parametrize(

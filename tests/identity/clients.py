@@ -7,11 +7,15 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAu
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from authz.clock import SystemClock
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import derive_signing_key, find_proof, verify
 
+wall_clock = SystemClock().now
+"""What botocore dates its signatures by."""
+
 ACCESS_KEY_ID = "AKIDEXAMPLEAKIDEXAMP"
-SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 - AWS's published example
+SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # AWS's published example
 REGION = "us-east-1"
 HOST = "s3.example.test:9000"
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

@@ -3,6 +3,7 @@
 import hmac
 import time
 from email.utils import formatdate
+from itertools import permutations
 from urllib.parse import quote
 
 import pytest
@@ -32,6 +33,7 @@ from tests.identity.clients import (
     presigned_for,
     signed,
     signed_for,
+    wall_clock,
 )
 
 TARGETS = [
@@ -67,12 +69,12 @@ TARGETS = [
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_a_request_signed_in_its_header_verifies(method: str, target: str) -> None:
-    accept(signed(method, target), time.time())
+    accept(signed(method, target), wall_clock())
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_presigned_request_verifies(target: str) -> None:
-    accept(presigned("GET", target), time.time())
+    accept(presigned("GET", target), wall_clock())
 
 
 @pytest.mark.parametrize(
@@ -93,10 +95,10 @@ def test_every_payload_marker_is_verified_over_the_head(payload: str) -> None:
     )
     added = sign_headers(
         "PUT", request.path, "", request.headers, payload,
-        access_key_id=ACCESS_KEY_ID, secret=SECRET, region=REGION, service="s3", now=time.time(),
+        access_key_id=ACCESS_KEY_ID, secret=SECRET, region=REGION, service="s3", now=wall_clock(),
     )  # fmt: skip
     request = changed(request, add=added)
-    proof = find_proof(request, time.time())
+    proof = find_proof(request, wall_clock())
     assert proof is not None
     assert proof.payload_hash == headers["X-Amz-Content-SHA256"]
     verify(request, proof, key)
@@ -104,10 +106,10 @@ def test_every_payload_marker_is_verified_over_the_head(payload: str) -> None:
 
 def test_a_session_token_is_read_from_header_and_query() -> None:
     for request in (signed(token="to/ken+=="), presigned(token="to/ken+==")):
-        proof = find_proof(request, time.time())
+        proof = find_proof(request, wall_clock())
         assert proof is not None
         assert proof.session_token == "to/ken+=="
-        accept(request, time.time())
+        accept(request, wall_clock())
 
 
 def test_an_unsigned_request_has_no_proof() -> None:
@@ -185,17 +187,17 @@ SPELLINGS = [
 def test_equivalent_spellings_verify(as_signed: str, as_sent: str) -> None:
     request = signed("GET", as_signed)
     path, _, query = as_sent.partition("?")
-    accept(changed(request, path=path, query=query), time.time())
+    accept(changed(request, path=path, query=query), wall_clock())
 
 
 def test_header_values_are_trimmed_and_runs_of_spaces_collapsed() -> None:
     request = signed("PUT", headers={"x-amz-meta-note": "a b c", "content-type": "text/plain"})
-    accept(changed(request, add={"x-amz-meta-note": "  a   b\t c "}), time.time())
-    accept(changed(request, add={"content-type": " text/plain"}), time.time())
+    accept(changed(request, add={"x-amz-meta-note": "  a   b\t c "}), wall_clock())
+    accept(changed(request, add={"content-type": " text/plain"}), wall_clock())
 
 
 def test_headers_in_latin_1_are_verified_by_their_bytes() -> None:
-    now = time.time()
+    now = wall_clock()
     headers = {"host": HOST, "x-amz-meta-name": "é".encode().decode("latin-1")}
     request = HttpRequest("PUT", "/bucket/key", "", headers)
     added = sign_headers(
@@ -206,7 +208,7 @@ def test_headers_in_latin_1_are_verified_by_their_bytes() -> None:
 
 
 def test_an_expect_header_that_a_proxy_consumed_is_restored() -> None:
-    now = time.time()
+    now = wall_clock()
     headers = {"host": HOST, "expect": "100-continue"}
     added = sign_headers(
         "PUT", "/bucket/key", "", headers, SHA,
@@ -218,7 +220,7 @@ def test_an_expect_header_that_a_proxy_consumed_is_restored() -> None:
 def test_a_signed_date_header_serves_where_there_is_no_x_amz_date() -> None:
     request = signed("GET", headers={"Date": formatdate(usegmt=True)})
     assert "x-amz-date" not in request.headers
-    accept(request, time.time())
+    accept(request, wall_clock())
 
 
 @pytest.mark.parametrize(
@@ -236,13 +238,13 @@ def test_a_signed_date_header_serves_where_there_is_no_x_amz_date() -> None:
     ],
 )
 def test_other_services_sign_the_path_encoded_twice_and_normalised(target: str) -> None:
-    accept(signed_for("orders", "GET", target), time.time())
-    accept(signed_for("orders", "POST", target, body=b'{"a": 1}'), time.time())
-    accept(presigned_for("orders", "GET", target), time.time())
+    accept(signed_for("orders", "GET", target), wall_clock())
+    accept(signed_for("orders", "POST", target, body=b'{"a": 1}'), wall_clock())
+    accept(presigned_for("orders", "GET", target), wall_clock())
 
 
 def test_our_own_signer_and_botocores_agree() -> None:
-    now = time.time()
+    now = wall_clock()
     request = signed("PUT", "/bucket/a%20b?x=y&acl", headers={"content-type": "text/plain"})
     headers = {
         name: value for name, value in request.headers.items() if name in {"host", "content-type"}
@@ -258,7 +260,7 @@ def test_our_own_signer_and_botocores_agree() -> None:
 
 def test_a_proof_keeps_its_secrets_to_itself() -> None:
     request = signed(token="the-session-token")
-    proof = find_proof(request, time.time())
+    proof = find_proof(request, wall_clock())
     assert proof is not None
     assert "the-session-token" not in repr(proof)
     assert proof.signature not in f"{proof}"
@@ -272,6 +274,29 @@ def test_the_signing_key_is_the_chain_of_hmacs() -> None:
     assert derive_signing_key(SECRET.encode(), "20260102", "eu-west-1", "s3") == key
 
 
+@given(secret=st.binary(max_size=200), region=st.text(max_size=20))
+def test_the_signing_key_is_what_the_standard_librarys_hmac_makes(
+    secret: bytes, region: str
+) -> None:
+    region = region.encode(errors="replace").decode()
+    key = b"AWS4" + secret
+    for part in ("20260102", region, "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    assert derive_signing_key(secret, "20260102", region, "s3") == key
+
+
+def test_the_parts_of_an_authorization_header_may_stand_in_any_order() -> None:
+    request = signed()
+    scheme, _, rest = request.headers["authorization"].partition(" ")
+    parts = rest.split(", ")
+    for order in permutations(parts):
+        for comma in (",", ", ", " ,  "):
+            accept(
+                changed(request, add={"authorization": f"{scheme} {comma.join(order)}"}),
+                wall_clock(),
+            )
+
+
 KEYS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60
 ).filter(lambda key: {".", ".."}.isdisjoint(key.split("/")))
@@ -283,8 +308,8 @@ def test_any_key_that_a_client_signs_verifies_and_is_the_key_that_is_authorized(
     # As botocore writes keys into URLs: `percent_encode(key, safe="/~")`.
     target = f"/bucket/{quote(key, safe='/~')}"
     for request in (signed("GET", target), presigned("GET", target)):
-        accept(request, time.time())
-        operation = parse_s3(request, find_proof(request, time.time()), S3Config())
+        accept(request, wall_clock())
+        operation = parse_s3(request, find_proof(request, wall_clock()), S3Config())
         assert (operation.bucket, operation.key) == ("bucket", key)
         assert operation.checks[0].resource == f"arn:aws:s3:::bucket/{key}"
 
