@@ -162,7 +162,11 @@ def _candidates() -> Iterator[Path]:
 
 
 def _runs(binaries: Path) -> bool:
-    command = [*_as_nobody(), str(binaries / "postgres"), "--version"]
+    return all(_answers_version(binaries / name) for name in ("initdb", "postgres"))
+
+
+def _answers_version(program: Path) -> bool:
+    command = [*_as_nobody(), str(program), "--version"]
     done = subprocess.run(
         command, env=bare_environment(), cwd="/", capture_output=True, check=False
     )
@@ -170,11 +174,16 @@ def _runs(binaries: Path) -> bool:
 
 
 def _copied(binaries: Path, folder: Path) -> Path:
-    shutil.copytree(binaries.parent, folder / "install", symlinks=True)
-    copied = folder / "install" / binaries.name
-    if not _runs(copied):
+    """Copy an installation to where the server's user can read it, with the libraries a wheel keeps beside it."""
+    package = binaries.parents[1]
+    copied = folder / "install" / package.name / binaries.parent.name
+    shutil.copytree(binaries.parent, copied, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / "install" / libraries.name)
+    if not _runs(copied / binaries.name):
         raise ServerError(f"{binaries / 'postgres'} does not run here, nor does a copy of it")
-    return copied
+    return copied / binaries.name
 
 
 def _is_root() -> bool:
