@@ -40,8 +40,7 @@ lint: $(STAMP)  ## Check format, style, types, the import contract, protos and g
 	@echo "== ruff";         $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@echo "== mypy";         $(BIN)/mypy --no-error-summary
 	@echo "== import-linter"; $(BIN)/lint-imports --no-cache > $(VENV)/.imports.log 2>&1 || { cat $(VENV)/.imports.log; exit 1; }
-	@echo "== buf";          $(BIN)/buf lint && $(BIN)/buf format -d --exit-code
-	@echo "== wire";         $(BIN)/python scripts/generate_wire.py --check
+	@echo "== protos";       $(BIN)/buf format -d --exit-code && $(BIN)/python scripts/generate_wire.py --check
 	@echo "lint: all clean"
 
 format: $(STAMP)  ## Format the code and the protos

@@ -413,8 +413,9 @@ async def _follow(service: Service, database: Database, refresher: Refresher) ->
 async def _schema_problem(service: Service, database: Database) -> str:
     try:
         state = await database.schema_state()
-        # The embedded database belongs to this process alone, so nobody else would migrate it.
-        if state is SchemaState.BEHIND and not database.is_postgresql:
+        # The embedded database belongs to this software alone, so nobody else would migrate it; and it is
+        # migrated at every start, because a new version may bring other canned policies with the same schema.
+        if state is not SchemaState.UNKNOWN and not database.is_postgresql:
             await database.migrate(now=service.clock.now())
             return ""
     except AuthzError as error:

@@ -66,7 +66,15 @@ class NotFoundError(AuthzError):
 
 
 class ConflictError(AuthzError):
-    """The name is taken, the thing is in use, or somebody else changed it first."""
+    """The name is taken. Its children are the other ways in which what is stored stands against a change."""
+
+
+class InUseError(ConflictError):
+    """Something else depends on the thing, or a limit is reached; that must change first."""
+
+
+class OutdatedError(ConflictError):
+    """Somebody else changed it meanwhile; read it again."""
 
 
 class UnavailableError(AuthzError):

@@ -87,9 +87,11 @@ GRPC_REFUSALS: Final[Mapping[str, Refusal]] = {
         ExitCode.NOT_FOUND, "names are spelt as they were created; see `authz … list`"
     ),
     "ALREADY_EXISTS": Refusal(
-        ExitCode.CONFLICT, "take another name; to delete what is in use, say --cascade"
+        ExitCode.CONFLICT, "take another name, or change the one that is there"
     ),
-    "FAILED_PRECONDITION": Refusal(ExitCode.CONFLICT, ""),
+    "FAILED_PRECONDITION": Refusal(
+        ExitCode.CONFLICT, "to delete what is in use together with its uses, say --cascade"
+    ),
     "ABORTED": Refusal(
         ExitCode.CONFLICT, "somebody else changed it meanwhile; look again and retry"
     ),

@@ -17,7 +17,7 @@ from authz.control.limits import ACCESS_KEYS_PER_USER, check_description
 from authz.control.lookup import get_user
 from authz.control.paging import Page, read_page
 from authz.control.ports import Slice, Store, Unit, Written
-from authz.errors import ConflictError, InvalidError, NotFoundError, quote
+from authz.errors import ConflictError, InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     ACCESS_KEY_ID_BYTES,
     SECRET_BYTES,
@@ -182,6 +182,6 @@ async def _get(unit: Unit, access_key_id: str, user_name: str | None) -> AccessK
 async def _require_room(unit: Unit, user: User) -> None:
     held = await unit.access_keys.list_of_user(user.id, Slice("", ACCESS_KEYS_PER_USER))
     if len(held) == ACCESS_KEYS_PER_USER:
-        raise ConflictError(
+        raise InUseError(
             f"user {quote(user.name)} has {ACCESS_KEYS_PER_USER} access keys, the most"
         )

@@ -8,7 +8,7 @@ from authz.control.limits import ATTACHMENTS_PER_TARGET
 from authz.control.lookup import get_policy, get_target
 from authz.control.paging import Page, page_of, read_page, slice_of
 from authz.control.ports import Slice, Store, Unit, Written
-from authz.errors import ConflictError, quote
+from authz.errors import InUseError, quote
 from authz.identity.records import Attachment, ManagedPolicy, TargetKind, fold_name
 
 
@@ -35,7 +35,7 @@ class Attachments:
             part = Slice("", ATTACHMENTS_PER_TARGET)
             held = await unit.attachments.list_of_target(target_kind, target.id, part)
             if len(held) == ATTACHMENTS_PER_TARGET and attachment not in held:
-                raise ConflictError(
+                raise InUseError(
                     f"{target_kind.value} {quote(target.name)} has {ATTACHMENTS_PER_TARGET} policies, the most"
                 )
             await unit.attachments.attach(policy.id, target_kind, target.id)

@@ -14,7 +14,7 @@ from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
 from authz.control.lookup import get_group, get_user
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Slice, Store, Unit, Written
-from authz.errors import ConflictError, InvalidError, NotFoundError, quote
+from authz.errors import ConflictError, InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     GROUP_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -171,7 +171,7 @@ async def _get_users(unit: Unit, names: Sequence[str]) -> Sequence[User]:
 async def _require_room(unit: Unit, group: Group, user: User) -> None:
     held = await unit.groups.list_of_user(user.id, Slice("", GROUPS_PER_USER))
     if len(held) == GROUPS_PER_USER and group.id not in {other.id for other in held}:
-        raise ConflictError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
+        raise InUseError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
 
 
 async def _require_free(unit: Unit, name: str) -> None:
@@ -187,7 +187,7 @@ async def _require_unused(unit: Unit, group: Group) -> None:
     }
     held = ", ".join(what for what, some in uses.items() if some)
     if held:
-        raise ConflictError(f"group {quote(group.name)} still has {held}")
+        raise InUseError(f"group {quote(group.name)} still has {held}")
 
 
 async def _clear(unit: Unit, group: Group) -> None:

@@ -15,7 +15,7 @@ from authz.control.limits import check_description
 from authz.control.lookup import get_policy
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
-from authz.errors import ConflictError, ForbiddenError, quote
+from authz.errors import ConflictError, ForbiddenError, InUseError, OutdatedError, quote
 from authz.identity.credential import (
     POLICY_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -152,7 +152,7 @@ def _require_changeable(policy: ManagedPolicy) -> None:
 
 def _require_version(policy: ManagedPolicy, expected: int | None) -> None:
     if expected is not None and policy.version != expected:
-        raise ConflictError(
+        raise OutdatedError(
             f"policy {quote(policy.name)} is at version {policy.version}, not {expected}"
         )
 
@@ -161,6 +161,6 @@ async def _require_unattached(unit: Unit, policy: ManagedPolicy) -> None:
     for kind in TargetKind:
         targets = await unit.attachments.list_of_policy(kind, policy.id, ONE)
         if targets:
-            raise ConflictError(
+            raise InUseError(
                 f"policy {quote(policy.name)} is attached to {kind.value} {quote(targets[0].target_name)}"
             )

@@ -14,7 +14,7 @@ from authz.control.limits import check_tags
 from authz.control.lookup import get_user
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
-from authz.errors import ConflictError, quote
+from authz.errors import ConflictError, InUseError, quote
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
@@ -128,7 +128,7 @@ async def _require_unused(unit: Unit, user: User) -> None:
     }
     held = ", ".join(what for what, some in uses.items() if some)
     if held:
-        raise ConflictError(f"user {quote(user.name)} still has {held}")
+        raise InUseError(f"user {quote(user.name)} still has {held}")
 
 
 async def _clear(unit: Unit, user: User) -> None:

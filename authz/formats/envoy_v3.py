@@ -113,13 +113,14 @@ def _body(http: Any, headers: Mapping[str, str]) -> bytes | None:
 class AllowedAnswers:
     """Renders "go ahead", by templates: answers that differ only in the decision's id are rendered once.
 
-    A decision id has a fixed length, so putting another one into the serialized message leaves every length in it
-    right. Templates are kept for what an answer says besides: the most recent few thousand of them.
+    A decision id has a fixed length, so putting another one into the serialized message leaves every
+    length in it right. Templates are kept for what an answer says besides: the most recent few thousand
+    of them.
     """
 
     def __init__(self, id_length: int) -> None:
         """Expect decision ids of exactly `id_length` ASCII characters."""
-        # No header or ARN can hold this: it is neither text nor UTF-8 that a client could send us.
+        # No header, ARN or name can hold a NUL, so the mark stands nowhere else in a template.
         self._mark = "\x00" * id_length
         self._mark_bytes = self._mark.encode()
         self._templates: dict[tuple[object, ...], bytes] = {}
