@@ -9,9 +9,9 @@ Not here: parsing proofs and computing signatures (`identity/sigv4.py`).
 
 from typing import Final
 
-from authz.access.principals import KeyEntry, Principals
+from authz.access.entries import KeyEntry
+from authz.access.principals import Principals
 from authz.errors import UnauthenticatedError
-from authz.identity.credential import is_access_key_id
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import DUMMY_SIGNING_KEY, Proof, check_scope, check_time, verify
 
@@ -40,8 +40,6 @@ class Authenticator:
         """
         if access_key_id == self._root.id:
             return self._root
-        if not is_access_key_id(access_key_id):
-            return None
         return await self._principals.load_key(access_key_id)
 
     def authenticate(

@@ -9,80 +9,37 @@ Exactness. A load says the revision it was read at. Before its result is install
 that revision, and no change that came after it concerns the result; otherwise it is read again. Nothing here
 expires by time: entries leave because a change names them, or because the cache is full.
 
-Not here: deciding (`authorizer.py`), verifying (`authenticator.py`), reading changes (`refresher.py`).
+Not here: what an entry is (`entries.py`), deciding (`authorizer.py`), verifying (`authenticator.py`), reading
+changes (`refresher.py`).
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from authz.access.policies import Policies, PolicySetHandle
+from authz.access.entries import KeyEntry, UserEntry
+from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
-from authz.errors import OverloadedError, UnavailableError
+from authz.errors import InvalidError, OverloadedError, UnavailableError
+from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
 from authz.identity.records import Status, fold_name
 from authz.identity.sealing import KeyRing
-from authz.identity.sigv4 import derive_signing_key
-from authz.policy.request import Principal
 from authz.telemetry.metrics import Metrics
 
 LOAD_ATTEMPTS: Final = 5
 """Times a load is repeated when changes keep overtaking it, before the caller is told to come back."""
 
-SIGNING_KEYS_PER_CREDENTIAL: Final = 8
-"""Derived keys kept for one credential: a few regions and services, today's and yesterday's date."""
-
-
-class UserEntry:
-    """A principal in memory: who it is, whether it may act at all, and the set of policies that decides.
-
-    `is_current` turns false when a change concerns it; whoever finds that loads it again. There is at
-    most one current entry for a user, shared by its keys.
-    """
-
-    __slots__ = ("__weakref__", "handle", "is_current", "is_enabled", "principal")
-
-    def __init__(self, principal: Principal, handle: PolicySetHandle, *, is_enabled: bool) -> None:
-        self.principal = principal
-        self.handle = handle
-        self.is_enabled = is_enabled
-        self.is_current = True
-
-
-class KeyEntry:
-    """A credential in memory.
-
-    The secret, whether it may be used, its owner, and signing keys derived so far.
-    """
-
-    __slots__ = ("_secret", "_signing_keys", "id", "is_enabled", "owner")
-
-    def __init__(self, key_id: str, secret: bytes, owner: UserEntry, *, is_enabled: bool) -> None:
-        self.id = key_id
-        self.is_enabled = is_enabled
-        self.owner = owner
-        self._secret = secret
-        self._signing_keys: dict[tuple[str, str, str], bytes] = {}
-
-    def signing_key(self, date: str, region: str, service: str) -> bytes:
-        """Return the SigV4 signing key of this scope, derived once and kept as long as the entry."""
-        scope = (date, region, service)
-        key = self._signing_keys.get(scope)
-        if key is None:
-            key = derive_signing_key(self._secret, date, region, service)
-            if len(self._signing_keys) >= SIGNING_KEYS_PER_CREDENTIAL:
-                self._signing_keys.pop(next(iter(self._signing_keys)))
-            self._signing_keys[scope] = key
-        return key
-
-    def __repr__(self) -> str:
-        return f"KeyEntry({self.id!r})"
-
 
 class Freshness(Protocol):
     """What the cache needs to know about the change log; the refresher is it."""
+
+    @property
+    def applied(self) -> int:
+        """The revision memory stands at."""
+        ...
 
     async def wait_for(self, revision: int) -> None:
         """Return once memory holds `revision`; raises `UnavailableError` after a bounded time."""
@@ -93,7 +50,21 @@ class Freshness(Protocol):
         ...
 
 
+class Moment(NamedTuple):
+    """A point in the life of memory: full reloads so far, and the revision applied."""
+
+    reloads: int
+    revision: int
+
+
 E = TypeVar("E")
+
+
+class _Loaded(NamedTuple, Generic[E]):
+    """What a load found, and when that was so."""
+
+    entry: E
+    moment: Moment
 
 
 class _Shelf(OrderedDict[str, E]):
@@ -143,6 +114,7 @@ class Principals:
         self._load_limit = 2 * concurrent_loads
         self._slots = asyncio.Semaphore(concurrent_loads)
         self._freshness: Freshness | None = None
+        self._reloads = 0
         self._count = metrics.cache_requests.inc
         metrics.cache_entries.read_from(lambda: len(self._keys), "access_key")
         metrics.cache_entries.read_from(lambda: len(self._users), "user")
@@ -183,29 +155,52 @@ class Principals:
 
         Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many loads wait.
         """
+        if not is_access_key_id(access_key_id):
+            return None
         if f"key:{access_key_id}" in self._absent:
             self._count(_KEY_NEGATIVE)
             return None
         self._count(_KEY_MISS)
         for _ in range(LOAD_ATTEMPTS):
-            entry = await self._once(f"key:{access_key_id}", lambda: self._read_key(access_key_id))
+            entry, moment = await self._once(
+                f"key:{access_key_id}", lambda: self._read_key(access_key_id)
+            )
             # A change may have been applied between the load's end and this task's turn.
-            if entry is None or entry.owner.is_current:
+            is_current = entry is None or entry.owner.is_current
+            if is_current and not self.has_changed(ChangeKind.ACCESS_KEY, access_key_id, moment):
                 return entry
         raise _changing()
 
     async def load_user(self, name: str) -> UserEntry | None:
         """Load a user, or learn that it does not exist (`None`); raises as `load_key`."""
+        if not _is_name(name):
+            return None
         name_key = fold_name(name)
         if f"user:{name_key}" in self._absent:
             self._count(_USER_NEGATIVE)
             return None
         self._count(_USER_MISS)
         for _ in range(LOAD_ATTEMPTS):
-            entry = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
-            if entry is None or entry.is_current:
+            entry, moment = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
+            is_current = entry is None or entry.is_current
+            if is_current and not self.has_changed(ChangeKind.USER_NAME, name_key, moment):
                 return entry
         raise _changing()
+
+    # --- what is still so, for who holds on to an entry while others load ---
+
+    def moment(self) -> Moment:
+        """Return the moment that memory is at."""
+        assert self._freshness is not None, "follow() comes first"
+        return Moment(self._reloads, self._freshness.applied)
+
+    def has_changed(self, kind: ChangeKind, key: str, since: Moment) -> bool:
+        """Tell whether a change applied after `since` names this thing, or may have."""
+        assert self._freshness is not None, "follow() comes first"
+        if since.reloads != self._reloads:
+            return True
+        changes = self._freshness.changes_since(since.revision)
+        return changes is None or any(c.key == key and c.kind is kind for c in changes)
 
     async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
         task = self._loads.get(key)
@@ -216,16 +211,22 @@ class Principals:
                 self._with_slot(read), name=f"load a {key.partition(':')[0]}"
             )
             self._loads[key] = task
-            task.add_done_callback(lambda _: self._loads.pop(key, None))
+            task.add_done_callback(lambda ended: self._end_load(key, ended))
         # The load belongs to everybody who waits for it: one caller's cancellation must not end it.
         result: E = await asyncio.shield(task)
         return result
+
+    def _end_load(self, key: str, task: asyncio.Task[Any]) -> None:
+        self._loads.pop(key, None)
+        # Where nobody waits any more, nobody else asks how it went.
+        if not task.cancelled():
+            task.exception()
 
     async def _with_slot(self, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
         async with self._slots:
             return await read()
 
-    async def _read_key(self, access_key_id: str) -> KeyEntry | None:
+    async def _read_key(self, access_key_id: str) -> _Loaded[KeyEntry | None]:
         def concerns(found: StoredAccessKey | None, change: Change) -> bool:
             if change.kind is ChangeKind.ACCESS_KEY:
                 return change.key == access_key_id
@@ -236,14 +237,14 @@ class Principals:
         )
         if stored is None:
             self._absent.put(f"key:{access_key_id}", entry=True)
-            return None
+            return _Loaded(None, self.moment())
         secret = self._key_ring.unseal(stored.sealed_secret, access_key_id.encode())
         is_enabled = stored.key.status is Status.ENABLED
         entry = KeyEntry(access_key_id, secret, self._adopt(stored.owner), is_enabled=is_enabled)
         self._keys.put(access_key_id, entry)
-        return entry
+        return _Loaded(entry, self.moment())
 
-    async def _read_user(self, name_key: str) -> UserEntry | None:
+    async def _read_user(self, name_key: str) -> _Loaded[UserEntry | None]:
         def concerns(found: StoredPrincipal | None, change: Change) -> bool:
             if change.kind is ChangeKind.USER_NAME:
                 return change.key == name_key
@@ -252,10 +253,10 @@ class Principals:
         stored = await self._read_exactly(lambda: self._source.find_user(name_key), concerns)
         if stored is None:
             self._absent.put(f"user:{name_key}", entry=True)
-            return None
+            return _Loaded(None, self.moment())
         entry = self._adopt(stored)
         self._users.put(name_key, entry)
-        return entry
+        return _Loaded(entry, self.moment())
 
     async def _read_exactly(
         self, read: Callable[[], Awaitable[At[E]]], concerns: Callable[[E, Change], bool]
@@ -263,10 +264,14 @@ class Principals:
         """Read until no applied change after the read concerns the result. See the module's docstring."""
         assert self._freshness is not None, "follow() comes first"
         for _ in range(LOAD_ATTEMPTS):
+            reloads = self._reloads
             found = await read()
             await self._freshness.wait_for(found.revision)
             changes = self._freshness.changes_since(found.revision)
-            if changes is not None and not any(concerns(found.value, c) for c in changes):
+            # After a full reload, `found.revision` may be one of another history (a restored backup).
+            if changes is None or reloads != self._reloads:
+                continue
+            if not any(concerns(found.value, c) for c in changes):
                 return found.value
         raise _changing()
 
@@ -295,6 +300,7 @@ class Principals:
 
     def forget_all(self) -> None:
         """Let go of everything, because the change log no longer tells what changed."""
+        self._reloads += 1
         for entry in list(self._by_id.values()):
             entry.is_current = False
         for held in (self._keys, self._users, self._absent, self._by_id, self._by_group):
@@ -324,6 +330,15 @@ class Principals:
         ChangeKind.GROUP: _forget_group,
         ChangeKind.ACCESS_KEY: _forget_access_key,
     }
+
+
+def _is_name(name: str) -> bool:
+    """Tell whether a user could have this name; what never can is neither read nor remembered."""
+    try:
+        check_name(name)
+    except InvalidError:
+        return False
+    return True
 
 
 def _changing() -> UnavailableError:

@@ -14,15 +14,16 @@ Not here: what a change means to a cache (`principals.py`, `policies.py`), or SQ
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
 from authz.access.policies import Policies
-from authz.access.ports import Change, ChangeBatch, ChangeKind, Source
+from authz.access.ports import At, Change, ChangeBatch, ChangeKind, Source
 from authz.access.principals import Principals
 from authz.clock import Clock
 from authz.errors import AuthzError, UnavailableError
+from authz.identity.records import ManagedPolicy
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -35,6 +36,20 @@ REMEMBERED_CHANGES: Final = 20_000
 BACKOFF_START: Final = 0.05
 BACKOFF_LIMIT: Final = 5.0
 """Seconds between tries while the database is away: first and longest, each doubled, each jittered."""
+
+
+ALIGN_ATTEMPTS: Final = 10
+"""Times changed documents are read again because more was written meanwhile, before all is loaded anew."""
+
+
+class _Step(NamedTuple):
+    """What brings memory from one revision to a later one: changes, and the changed policies as of then."""
+
+    revision: int
+    changes: list[Change]
+    changed_policies: set[str]
+    stored: Sequence[ManagedPolicy]
+    is_truncated: bool
 
 
 class Refresher:
@@ -163,13 +178,15 @@ class Refresher:
             is_truncated = False
         else:
             batch = await self._source.changes_after(self.applied, BATCH_LIMIT)
-            if batch.is_gap:
+            step = await self._align(batch)
+            if step is None:
                 self._metrics.resyncs.inc()
                 self._log.warning("change_log_gap", applied=self.applied)
                 await self._load_all()
-            elif batch.changes or batch.revision != self.applied:
-                await self._apply(batch)
-            is_truncated = batch.is_truncated
+                is_truncated = False
+            else:
+                self._apply(step)
+                is_truncated = step.is_truncated
         if not is_truncated:
             self.verified_at = asked_at
         return is_truncated
@@ -183,16 +200,38 @@ class Refresher:
         self._advance(stored.revision)
         self._log.info("policies_loaded", revision=stored.revision, policies=len(stored.value))
 
-    async def _apply(self, batch: ChangeBatch) -> None:
-        changed = {c.key for c in batch.changes if c.kind is ChangeKind.POLICY}
-        stored = (await self._source.load_policies(changed)).value if changed else ()
-        # From here on nothing awaits: the whole batch becomes visible at once.
-        if changed:
-            self._policies.replace(changed, stored)
-        self._principals.forget(batch.changes)
-        self._remember(batch.changes)
-        self._metrics.changes_applied.values[()] += len(batch.changes)
-        self._advance(batch.revision)
+    async def _align(self, batch: ChangeBatch) -> _Step | None:
+        """Read the policies that `batch` changes, and whatever was changed before that read.
+
+        Documents are read later than the log, so they may be newer than its last row. Showing one before the
+        changes that came ahead of it would show a state that never was: a policy widened by someone who had
+        attached a deny first. `None` where only a full reload gives one state.
+        """
+        changes: list[Change] = []
+        loaded: set[str] = set()
+        stored: At[Sequence[ManagedPolicy]] = At(-1, ())
+        for _ in range(ALIGN_ATTEMPTS):
+            if batch.is_gap or len(changes) > REMEMBERED_CHANGES:
+                return None
+            changes += batch.changes
+            changed = {c.key for c in changes if c.kind is ChangeKind.POLICY}
+            newest = max((c.revision for c in changes if c.kind is ChangeKind.POLICY), default=-1)
+            if changed - loaded or newest > stored.revision:
+                stored = await self._source.load_policies(changed)
+                loaded = changed
+            if newest <= stored.revision <= batch.revision or not changed:
+                return _Step(batch.revision, changes, changed, stored.value, batch.is_truncated)
+            batch = await self._source.changes_after(batch.revision, BATCH_LIMIT)
+        return None
+
+    def _apply(self, step: _Step) -> None:
+        # Nothing awaits: the whole step becomes visible at once.
+        if step.changed_policies:
+            self._policies.replace(step.changed_policies, step.stored)
+        self._principals.forget(step.changes)
+        self._remember(step.changes)
+        self._metrics.changes_applied.values[()] += len(step.changes)
+        self._advance(step.revision)
 
     def _remember(self, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -58,7 +58,7 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
     if not http.method or not http.path.startswith(("/", "*")):
         raise ParseError("the CheckRequest holds no HTTP request with a path")
     lines = http.header_map.headers
-    headers, repeated = _join_lines(lines) if lines else (dict(http.headers), _NO_REPEATS)
+    headers, repeated = _join_lines(lines) if lines else (_read_joined(http.headers), _NO_REPEATS)
     host = headers.pop(":authority", None) or http.host
     if host:
         headers["host"] = host
@@ -90,6 +90,14 @@ def _join_lines(lines: Sequence[Any]) -> tuple[dict[str, str], frozenset[str]]:
     return joined, frozenset(name for name, each in values.items() if len(each) > 1)
 
 
+def _read_joined(headers: Mapping[str, str]) -> dict[str, str]:
+    # Text that Envoy could read as UTF-8, back to the bytes it was.
+    return {
+        name: value if value.isascii() else value.encode().decode("latin-1")
+        for name, value in headers.items()
+    }
+
+
 def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: int) -> str:
     peer: str = attributes.source.address.socket_address.address
     if not trusted_hops:
@@ -102,12 +110,10 @@ def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: i
 
 
 def _body(http: Any, headers: Mapping[str, str]) -> bytes | None:
-    if headers.get(PARTIAL_BODY_HEADER) == "true":
-        return None
     body: bytes = http.raw_body or http.body.encode()
-    if body:
-        return body
-    return b"" if headers.get("content-length") == "0" else None
+    if not body:
+        return b"" if headers.get("content-length") == "0" else None
+    return None if headers.get(PARTIAL_BODY_HEADER) == "true" else body
 
 
 class AllowedAnswers:

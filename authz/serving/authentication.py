@@ -11,7 +11,7 @@ from typing import Final
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
-from authz.access.principals import KeyEntry
+from authz.access.entries import KeyEntry
 from authz.access.refresher import Refresher
 from authz.clock import Clock
 from authz.errors import UnauthenticatedError

@@ -11,7 +11,9 @@ from time import perf_counter
 from typing import Final
 
 from authz.access.authorizer import Answer, Asked, Authorizer
-from authz.access.principals import KeyEntry, Principals, UserEntry
+from authz.access.entries import KeyEntry, UserEntry
+from authz.access.ports import ChangeKind
+from authz.access.principals import Moment, Principals
 from authz.access.refresher import Refresher
 from authz.clock import Clock
 from authz.errors import AuthzError, InvalidError, UnavailableError
@@ -28,7 +30,7 @@ from authz.formats.authz_v1 import (
     render_batch,
 )
 from authz.formats.authz_v1_explain import render_explain
-from authz.identity.credential import is_access_key_id
+from authz.identity.records import fold_name
 from authz.policy.arn import user_arn
 from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN
 from authz.policy.explain import explain
@@ -131,9 +133,10 @@ class AuthorizationSurface:
         found: dict[PrincipalRef, Found | AuthzError] = {}
         missing = list(refs)
         for _ in range(BATCH_ATTEMPTS):
+            since = self._principals.moment()
             found |= zip(missing, await asyncio.gather(*map(load, missing)), strict=True)
             # A change may have overtaken one while the others were loading.
-            missing = [ref for ref, entry in found.items() if _is_outdated(entry)]
+            missing = [ref for ref, entry in found.items() if self._is_outdated(ref, entry, since)]
             if not missing:
                 break
         return found | dict.fromkeys(missing, UnavailableError("the principal is changing"))
@@ -198,11 +201,21 @@ class AuthorizationSurface:
         if found is not None:
             return found
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
-            return (
-                await self._principals.load_key(ref.value) if is_access_key_id(ref.value) else None
-            )
+            return await self._principals.load_key(ref.value)
         name = self._user_name(ref)
         return await self._principals.load_user(name) if name else None
+
+    def _is_outdated(self, ref: PrincipalRef, found: Found | AuthzError, since: Moment) -> bool:
+        """Tell whether a change after `since` may make `found` wrong for `ref`."""
+        if isinstance(found, AuthzError) or found is self._root:
+            return False
+        owner = _owner(found)
+        if owner is not None and not owner.is_current:
+            return True
+        if ref.by is PrincipalBy.ACCESS_KEY_ID:
+            return self._principals.has_changed(ChangeKind.ACCESS_KEY, ref.value, since)
+        name_key = fold_name(self._user_name(ref))
+        return self._principals.has_changed(ChangeKind.USER_NAME, name_key, since)
 
     def _user_name(self, ref: PrincipalRef) -> str:
         """Return the user's name that `ref` means.
@@ -234,10 +247,3 @@ def _owner(found: Found) -> UserEntry | None:
 
 def _unanswered(error: AuthzError) -> Unanswered:
     return Unanswered(render(error).grpc, error.message)
-
-
-def _is_outdated(found: Found | AuthzError) -> bool:
-    if found is None or isinstance(found, AuthzError):
-        return False
-    owner = found.owner if isinstance(found, KeyEntry) else found
-    return not owner.is_current

@@ -13,7 +13,7 @@ from urllib.parse import quote as percent_encode
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import DECISION_ID_LENGTH, Answer, Asked, Authorizer
-from authz.access.principals import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, UserEntry
 from authz.clock import Clock
 from authz.errors import InvalidError, ParseError, UnauthenticatedError, quote
 from authz.formats.envoy_v3 import AllowedAnswers, parse_check, render_denied
@@ -217,5 +217,9 @@ def _render_refusal(refusal: Refusal, metadata: Mapping[str, str]) -> bytes:
 
 
 def _header_safe(text: str) -> str:
-    """Return `text` as a header value: as it is when it is printable ASCII, percent-encoded otherwise."""
-    return text if text.isascii() and text.isprintable() else percent_encode(text, safe=":/+=,.@-_")
+    """Return `text` as a header value: percent-encoded unless it is printable ASCII without a `%`.
+
+    A `%` of the text's own is encoded too, or two names could look the same to the upstream.
+    """
+    is_plain = text.isascii() and text.isprintable() and "%" not in text
+    return text if is_plain else percent_encode(text, safe=":/+=,.@-_ ")

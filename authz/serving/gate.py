@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Answer, Asked, Authorizer
-from authz.access.principals import UserEntry
+from authz.access.entries import UserEntry
 from authz.clock import Clock
 from authz.errors import ForbiddenError, OverloadedError, UnauthenticatedError
 from authz.identity.http import HttpRequest
