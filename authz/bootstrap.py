@@ -23,8 +23,9 @@ from typing import Any, Final, NamedTuple, TextIO
 from authz import __version__
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Authorizer
+from authz.access.entries import KeyEntry, UserEntry
 from authz.access.policies import Policies
-from authz.access.principals import KeyEntry, Principals, UserEntry
+from authz.access.principals import Principals
 from authz.access.refresher import Refresher
 from authz.clock import Clock, SystemClock
 from authz.control.access_keys import AccessKeys
@@ -32,10 +33,10 @@ from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
 from authz.control.users import Users
-from authz.errors import AuthzError, InvalidError
-from authz.formats.http_routes import HttpRoutes, parse_routes
+from authz.errors import AuthzError, InvalidError, ParseError
+from authz.formats.http_routes import HttpRoutes, parse_mappings
 from authz.formats.iam_json import parse_policy
-from authz.formats.s3_http import S3Config
+from authz.formats.s3_http import MINIO_UNKNOWN, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.identity.sealing import KeyRing
@@ -86,13 +87,16 @@ class Service:
         self.metrics = metrics
         self.clock = clock
         self.schema_problem = "the database has not been reached yet"
+        self.is_stopping = False
         self.grpc_port = 0
         self.http_port = 0
         self.data_plane: DataPlane | None = None
         self.surfaces: Mapping[str, Methods] = {}
 
     def problems(self) -> Sequence[str]:
-        """Return why decisions cannot be made now, empty when they can."""
+        """Return why new requests should not come here now, empty when they may."""
+        if self.is_stopping:
+            return ["the service is stopping"]
         if self.schema_problem:
             return [self.schema_problem]
         assert self.data_plane is not None
@@ -102,6 +106,10 @@ class Service:
         if age > self.settings.access_max_staleness:
             return [f"the state in memory was last confirmed {age:.0f} seconds ago"]
         return []
+
+    def stop(self) -> None:
+        """Say from now on that new requests should go elsewhere."""
+        self.is_stopping = True
 
 
 async def serve(settings: Settings) -> int:
@@ -167,6 +175,7 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         tasks.start(grpc_server.run_health(), "health")
         tasks.start(_follow(service, database, plane.refresher), "follow the store")
         tasks.start(plane.refresher.listen(), "listen for hints")
+        stack.callback(service.stop)
         yield service
 
 
@@ -280,24 +289,23 @@ def _build_admin(
 
 
 def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
-    mappings: dict[str, HttpMapping] = {S3: S3Mapping(S3Config(domains=settings.s3_domains))}
-    for routes in _read_routes(settings.http_routes_file):
-        if routes.name in mappings:
-            raise InvalidError(
-                f"{settings.http_routes_file}: mapping `{routes.name}` appears twice"
-            )
-        mappings[routes.name] = RoutesMapping(routes)
-    return mappings
+    config = S3Config(
+        domains=settings.s3_domains,
+        unknown_subresources=MINIO_UNKNOWN if settings.s3_store == "minio" else frozenset(),
+    )
+    routes = _read_routes(settings.http_routes_file)
+    return {S3: S3Mapping(config), **{one.name: RoutesMapping(one) for one in routes}}
 
 
-def _read_routes(path: Path | None) -> list[HttpRoutes]:
+def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
     if path is None:
-        return []
+        return ()
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_mappings(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidError(f"{path} cannot be read as TOML: {error}") from None
-    return [parse_routes(mapping) for mapping in document.get("mapping", [])]
+    except ParseError as error:
+        raise InvalidError(f"{path}: {error.message}") from None
 
 
 def check_document(document: str) -> None:

@@ -72,7 +72,7 @@ def _parse_root(path: Path, text: str) -> RootCredential:
     try:
         document = json.loads(text)
         return RootCredential(str(document["accessKey"]), Secret(str(document["secretKey"])))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise InvalidError(
             f"{path} is not a root credential: accessKey and secretKey in JSON"
         ) from None
@@ -85,8 +85,14 @@ def _read_or_make(path: Path, make: Callable[[], str]) -> str:
         if path.stat().st_mode & OTHERS:
             raise InvalidError(f"{path} can be read by others; run: chmod 600 {path}")
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{path} cannot be read or made: {type(error).__name__}") from error
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read or made: {_reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidError(f"{path} is not text") from error
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else "the system gives no reason"
 
 
 def _create_private(path: Path, text: str) -> None:
@@ -104,3 +110,13 @@ def _create_private(path: Path, text: str) -> None:
         pass  # made by another process meanwhile: its file is the one that counts
     finally:
         draft.unlink()
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the names in `path` durable: a key that seals stored secrets must not go with the power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

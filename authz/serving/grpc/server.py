@@ -25,6 +25,9 @@ from authz.telemetry.metrics import Metrics
 HEALTH_INTERVAL: Final = 0.1
 """Seconds between looks at whether this process may answer."""
 
+HEALTH_LIMIT: Final = 1.0
+"""Seconds that telling the watchers of one service may take."""
+
 MAX_CONNECTION_AGE: Final = 3_600_000
 """Milliseconds after which a client is asked to connect again, so that load spreads over new replicas."""
 
@@ -98,8 +101,7 @@ class GrpcServer:
         said = False
         while True:
             is_serving = self._is_ready() and not self._is_draining
-            if is_serving != said:
-                await self._set_health(is_serving=is_serving)
+            if is_serving != said and await self._set_health(is_serving=is_serving):
                 said = is_serving
             await asyncio.sleep(HEALTH_INTERVAL)
 
@@ -116,12 +118,23 @@ class GrpcServer:
             return self._server.add_insecure_port(self._config.address)
         return self._server.add_secure_port(self._config.address, credentials)
 
-    async def _set_health(self, *, is_serving: bool) -> None:
+    async def _set_health(self, *, is_serving: bool) -> bool:
         kinds = health_pb2.HealthCheckResponse
         status = kinds.SERVING if is_serving else kinds.NOT_SERVING
-        for service in ("", *self._services):
-            await self._health.set(service, status)
+        told = await asyncio.gather(
+            *(self._set_one(service, status) for service in ("", *self._services))
+        )
         self._log.info("health_changed", serving=is_serving)
+        return all(told)
+
+    async def _set_one(self, service: str, status: Any) -> bool:
+        # Setting waits for every watcher to be told; one that does not read must hold up nobody.
+        try:
+            async with asyncio.timeout(HEALTH_LIMIT):
+                await self._health.set(service, status)
+        except TimeoutError:
+            return False
+        return True
 
 
 def _service_names(surfaces: Mapping[str, Methods]) -> Sequence[str]:
