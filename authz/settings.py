@@ -162,6 +162,11 @@ class Settings:
     s3_domains: tuple[str, ...] = _setting(
         _names, (), "domains below which a host name names a bucket; empty: path style only"
     )
+    s3_store: str = _setting(
+        _choice("generic", "minio"),
+        "generic",
+        "the store behind the proxy; for minio, requests it reads differently are refused",
+    )
     http_routes_file: Path | None = _setting(
         _path, None, "TOML file of mappings for other HTTP services; see docs/mappings.md"
     )

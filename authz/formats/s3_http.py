@@ -346,7 +346,8 @@ def _delete_bucket(asked: _Asked) -> list[Check]:
 
 
 def _list_buckets(asked: _Asked) -> list[Check]:
-    return [Check("s3:ListAllMyBuckets", "*", asked.common)]
+    # AWS documents it for `*` and for `arn:aws:s3:::*`; patterns of both kinds match this resource.
+    return [Check("s3:ListAllMyBuckets", "arn:aws:s3:::*", asked.common)]
 
 
 _MORE: Final[Mapping[str, Callable[[_Asked], list[Check]]]] = {

@@ -5,7 +5,7 @@ costs no allocation on the hot path. What differs from answer to answer (id, rev
 access plane.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -55,11 +55,11 @@ class Decision:
     verdict: Verdict
     reason: Reason
     statement: StatementRef | None = None
+    is_allowed: bool = field(init=False)
+    """Whether the request may go ahead; told once, here, because every check asks several times."""
 
-    @property
-    def is_allowed(self) -> bool:
-        """Tell whether the request may go ahead."""
-        return self.verdict is Verdict.ALLOWED
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_allowed", self.verdict is Verdict.ALLOWED)
 
 
 ROOT: Final = Decision(verdict=Verdict.ALLOWED, reason=Reason.ROOT)
