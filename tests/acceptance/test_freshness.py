@@ -6,6 +6,7 @@ few changes.
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,8 +36,8 @@ CHANGES = int(os.environ.get("FRESHNESS_CHANGES", "20"))  # noqa: TID251 - how l
 KILL_INTERVAL = 0.1
 """Seconds between two rounds of killing the database's connections."""
 
-RETRIES = 200
-"""How often a change is tried while its connections are being killed."""
+PATIENCE = 10.0
+"""Seconds for which a change is tried while connections are being killed."""
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,9 @@ class killing_connections:  # noqa: N801 - reads as a verb in a with statement
 def change_stubbornly(pair: Replicas, *, is_attached: bool) -> None:
     """Attach or detach, again when the database is away, as a client is told to by UNAVAILABLE."""
     change = pair.writer.admin.attach if is_attached else pair.writer.admin.detach
-    for _ in range(RETRIES):
+    said = ""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         try:
             change(POLICY, USER)
         except grpc.RpcError as error:
@@ -158,9 +161,11 @@ def change_stubbornly(pair: Replicas, *, is_attached: bool) -> None:
                 return
             if error.code() is not grpc.StatusCode.UNAVAILABLE:
                 raise
+            said = error.details() or ""
+            time.sleep(0.2)
         else:
             return
-    raise TimeoutError(f"no change in {RETRIES} tries")
+    raise TimeoutError(f"no change in {PATIENCE:g} s: {said}\n{pair.writer.process.log_tail()}")
 
 
 @pytest.fixture(scope="module")
