@@ -1,0 +1,198 @@
+"""The data plane over a real database, with a source whose reads a test can hold up or fail."""
+
+import asyncio
+import json
+from collections import Counter, deque
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+
+from authz.access.authenticator import Authenticator
+from authz.access.authorizer import Asked, Authorizer
+from authz.access.entries import KeyEntry, UserEntry
+from authz.access.policies import Policies
+from authz.access.ports import ChangeKind
+from authz.access.principals import Principals
+from authz.access.refresher import Refresher
+from authz.clock import ManualClock
+from authz.errors import UnavailableError
+from authz.formats.iam_json import parse_policy
+from authz.identity.principal import root_principal
+from authz.policy.arn import policy_arn
+from authz.policy.request import NO_FACTS, AccessRequest, Context
+from authz.store.sql.change_log import Changes, append
+from authz.store.sql.source import SqlSource
+from authz.telemetry.decision_log import DecisionLog
+from authz.telemetry.metrics import Metrics
+
+ACCOUNT = "000000000000"
+ROOT_ID = "ROOTROOTROOT"
+ROOT_SECRET = b"root-secret-root-secret"
+REGION = "us-east-1"
+GET = "s3:GetObject"
+PUT = "s3:PutObject"
+OBJECT = "arn:aws:s3:::b/k"
+LONG = 60.0
+"""A poll interval that no test lives to see: memory moves when the test says so."""
+
+
+def policy(effect="Allow", action="*", resource="*") -> str:
+    statement = {"Sid": "One", "Effect": effect, "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+class Pause:
+    """One read that has its answer already and does not hand it over before it is told to."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.released = asyncio.Event()
+
+
+class HeldSource:
+    """A real source; `calls` counts reads, `hold` stops the next one, `is_lost` fails them all."""
+
+    def __init__(self, real: SqlSource) -> None:
+        self.real = real
+        self.calls: Counter[str] = Counter()
+        self.is_lost = False
+        self._holds: dict[str, deque[Pause]] = {}
+        self._called: dict[str, asyncio.Event] = {}
+
+    def hold(self, method: str) -> Pause:
+        pause = Pause()
+        self._holds.setdefault(method, deque()).append(pause)
+        return pause
+
+    async def called(self, method: str) -> None:
+        """Wait until a read has begun at least once."""
+        await self._called.setdefault(method, asyncio.Event()).wait()
+
+    async def _pass(self, method, *arguments):
+        self.calls[method] += 1
+        self._called.setdefault(method, asyncio.Event()).set()
+        if self.is_lost:
+            raise UnavailableError("the database cannot be reached or refused the call")
+        answer = await getattr(self.real, method)(*arguments)
+        if self._holds.get(method):
+            pause = self._holds[method].popleft()
+            pause.reached.set()
+            await pause.released.wait()
+        return answer
+
+    async def revision(self):
+        return await self._pass("revision")
+
+    async def changes_after(self, revision, limit):
+        return await self._pass("changes_after", revision, limit)
+
+    async def load_policies(self, ids=None):
+        return await self._pass("load_policies", ids)
+
+    async def find_access_key(self, access_key_id):
+        return await self._pass("find_access_key", access_key_id)
+
+    async def find_user(self, name):
+        return await self._pass("find_user", name)
+
+    async def hints(self):
+        self.calls["hints"] += 1
+        if self.is_lost:
+            raise UnavailableError("the connection that hears of changes ended")
+        async for hint in self.real.hints():
+            yield hint
+            if self.is_lost:
+                raise UnavailableError("the connection that hears of changes ended")
+
+
+class World:
+    """Everything of the data plane, following one database."""
+
+    def __init__(
+        self,
+        database,
+        control,
+        *,
+        limit=1000,
+        concurrent_loads=16,
+        wait_limit=5.0,
+        max_staleness=300.0,
+    ):
+        self.database = database
+        self.control = control
+        self.clock = ManualClock()
+        self.metrics = Metrics()
+        self.source = HeldSource(SqlSource(database))
+        self.policies = Policies(parse_policy, lambda stored: policy_arn(ACCOUNT, stored.name))
+        self.principals = Principals(
+            self.source, self.policies, control.ring, self.metrics,
+            account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
+        )  # fmt: skip
+        self.refresher = Refresher(
+            self.source, self.policies, self.principals, self.metrics, self.clock,
+            poll_interval=LONG, wait_limit=wait_limit,
+        )  # fmt: skip
+        log = DecisionLog(None, self.metrics, allow_sample_rate=0.0)
+        self.authorizer = Authorizer(
+            self.policies,
+            self.refresher,
+            log,
+            self.metrics,
+            self.clock,
+            max_staleness=max_staleness,
+        )
+        nothing = self.policies.handle((), ())
+        owner = UserEntry(root_principal(ACCOUNT), nothing, is_enabled=True)
+        self.root = KeyEntry(ROOT_ID, ROOT_SECRET, owner, is_enabled=True)
+        self.authenticator = Authenticator(self.principals, self.root, regions=frozenset({REGION}))
+
+    async def settle(self) -> int:
+        """Let memory reach what is committed now."""
+        revision = await self.source.real.revision()
+        await self.refresher.wait_for(revision)
+        return revision
+
+    async def user(self, name="alice") -> UserEntry | None:
+        return self.principals.find_user(name) or await self.principals.load_user(name)
+
+    async def key(self, access_key_id) -> KeyEntry | None:
+        return self.principals.find_key(access_key_id) or await self.principals.load_key(
+            access_key_id
+        )
+
+    def decide(self, entry: UserEntry, action=GET, resource=OBJECT):
+        context = Context(entry.principal.facts, NO_FACTS, NO_FACTS, self.clock.now())
+        request = AccessRequest(entry.principal, action, resource, context)
+        age = self.authorizer.check_age()
+        return self.authorizer.authorize(entry, [request], Asked("test"), age).decision
+
+    async def can(self, name="alice", action=GET, resource=OBJECT) -> bool:
+        entry = await self.user(name)
+        return entry is not None and self.decide(entry, action, resource).is_allowed
+
+    async def by_sql(self, statement: str, *changed: tuple[ChangeKind, str], **values) -> int:
+        """Change a record behind everybody's back, and log it as changed."""
+
+        async def work(connection):
+            await connection.execute(text(statement), values)
+            changes = Changes()
+            for kind, key in changed:
+                changes.note(kind, key)
+            return await append(connection, changes) if changed else 0
+
+        return await self.database.write(work)
+
+    def count(self, family, *labels) -> float:
+        return getattr(self.metrics, family).values.get(labels, 0.0)
+
+
+@asynccontextmanager
+async def following(world: World):
+    """Follow the change log inside this context."""
+    task = asyncio.create_task(world.refresher.run())
+    try:
+        await world.refresher.wait_for(0)
+        yield world
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
