@@ -10,6 +10,7 @@ is loaded as soon as it can be.
 
 import asyncio
 import contextlib
+import gc
 import platform
 import signal
 import sys
@@ -65,6 +66,9 @@ from authz.telemetry.metrics import Metrics
 
 SCHEMA_RETRY: Final = 0.5
 """Seconds between looks at a database that is away or not migrated yet."""
+
+GC_THRESHOLDS: Final = (10_000, 50, 1_000)
+"""Net allocations before a young collection, young ones before a middle one, middle ones before a full one."""
 
 
 class DataPlane(NamedTuple):
@@ -123,6 +127,7 @@ async def serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _tame_garbage_collector()
     async with running(settings, stop) as service:
         log.info(
             "started", version=__version__, grpc_port=service.grpc_port, http_port=service.http_port
@@ -434,6 +439,13 @@ async def _schema_problem(service: Service, database: Database) -> str:
     if state is SchemaState.UNKNOWN:
         return "the database's schema is newer than this software; upgrade it"
     return ""
+
+
+def _tame_garbage_collector() -> None:
+    """Keep the collector from walking the caches; see docs/decisions/0013."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _describe_build(metrics: Metrics, clock: Clock) -> None:
