@@ -218,7 +218,7 @@ BUCKETS = (
         (("CreateBucket", "{b}-new"), ("PutBucketObjectLockConfiguration", "{b}-new"),
          ("PutBucketVersioning", "{b}-new"))),
     Row("delete", lambda s, p: s.delete_bucket(Bucket=p.bucket), _bucket("DeleteBucket"), "nothing"),
-    Row("list buckets", lambda s, _: s.list_buckets(), (("ListAllMyBuckets", "*"),)),
+    Row("list buckets", lambda s, _: s.list_buckets(), (("ListAllMyBuckets", "arn:aws:s3:::*"),)),
     Row("get acl", lambda s, p: s.get_bucket_acl(Bucket=p.bucket), _bucket("GetBucketAcl")),
     Row("put cors", lambda s, p: s.put_bucket_cors(Bucket=p.bucket, CORSConfiguration=CORS),
         _bucket("PutBucketCORS")),

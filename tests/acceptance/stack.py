@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.servers.admin_client import Statement, document, statement
 from tests.servers.authz_server import AuthzServer
@@ -100,3 +101,12 @@ def make_user(server: AuthzServer, name: str) -> PolicyUser:
     admin.create_policy(name, document(statement("Allow", "nothing:Nothing", "*")))
     server.wait_for_revision(admin.attach(name, name))
     return PolicyUser(name, admin.create_access_key(name), server)
+
+
+def status_of_list(s3: S3, bucket: str) -> int:
+    """List a bucket and return the HTTP status."""
+    try:
+        s3.list_objects_v2(Bucket=bucket)
+    except ClientError as error:
+        return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+    return 200

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from botocore.exceptions import ClientError
 from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from authz.serving.admin_rules import RULES
 from bench.freshness import replicas
-from tests.acceptance.stack import S3, Stack, make_user, s3_client
+from tests.acceptance.stack import Stack, make_user, s3_client, status_of_list
 from tests.servers.admin_client import AdminClient, statement
 from tests.servers.authz_server import AuthzServer, migrate, start_authz
 from tests.servers.envoy import start_envoy
@@ -101,15 +100,6 @@ def test_a_database_that_is_lost_and_comes_back(
             server.wait_ready(RECOVERY)
             wait_for(lambda: status_of_list(asks_known, bucket) == 200, RECOVERY, "open again")
             wait_for(lambda: status_of_list(asks_unknown, bucket) == 200, RECOVERY, "all known")
-
-
-def status_of_list(s3: S3, bucket: str) -> int:
-    """List a bucket and return the HTTP status; a bucket that the store does not have was let through."""
-    try:
-        s3.list_objects_v2(Bucket=bucket)
-    except ClientError as error:
-        return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
-    return 200
 
 
 def test_told_to_stop_it_turns_away_finishes_what_runs_and_ends_well(

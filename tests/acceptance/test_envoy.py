@@ -1,0 +1,363 @@
+"""What `deploy/envoy.yaml` promises, seen from a client and from the services behind it."""
+
+import http.client
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.acceptance.stack import Credential, PolicyUser, Stack, make_user, status_of_list
+from tests.servers.admin_client import statement
+from tests.servers.authz_server import start_authz
+from tests.servers.envoy import Envoy, start_envoy
+from tests.servers.ports import LOOPBACK
+from tests.servers.processes import http_status, http_text, wait_for
+
+BODY_LIMIT = 2 * 1024 * 1024
+"""Most bytes of a body that Envoy sends along."""
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What reached the service behind."""
+        document: dict[str, Any] = json.loads(self.body)
+        return document
+
+    @property
+    def headers_seen(self) -> dict[str, str]:
+        return dict(self.seen["headers"])
+
+
+@contextmanager
+def connected(envoy: Envoy, listener: str) -> Iterator[http.client.HTTPConnection]:
+    connection = http.client.HTTPConnection(LOOPBACK, envoy.ports[listener], timeout=10)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def send(
+    envoy: Envoy,
+    listener: str,
+    method: str,
+    target: str,
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+    body: bytes = b"",
+    credential: Credential | None = None,
+    service: str = "s3",
+) -> Answer:
+    """Send exactly this request, signed when a credential is given."""
+    with connected(envoy, listener) as connection:
+        host = f"{LOOPBACK}:{envoy.ports[listener]}"
+        signed = signature(method, host, target, body, credential, service) if credential else []
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in [("host", host), ("content-length", str(len(body))), *signed, *headers]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return Answer(response.status, dict(response.getheaders()), response.read())
+
+
+def signature(
+    method: str, host: str, target: str, body: bytes, credential: Credential, service: str
+) -> list[tuple[str, str]]:
+    signer = S3SigV4Auth if service == "s3" else SigV4Auth
+    request = AWSRequest(method, f"http://{host}{target}", data=body)
+    signer(Credentials(*credential), service, "us-east-1").add_auth(request)
+    return [(name, value) for name, value in request.headers.items() if name.lower() != "host"]
+
+
+@pytest.fixture(scope="module")
+def echoing(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
+    """Envoy with the echo behind every route."""
+    clusters = {
+        "authz": [stack.authz.grpc_port],
+        "store": [stack.orders.port],
+        "orders": [stack.orders.port],
+    }
+    with start_envoy(tmp_path_factory.mktemp("echoing"), clusters) as envoy:
+        yield envoy
+
+
+@pytest.fixture(scope="module")
+def caller(stack: Stack) -> PolicyUser:
+    user = make_user(stack.authz, "envoy-caller")
+    user.may(statement("Allow", "s3:*", "*"))
+    return user
+
+
+FORGED = [
+    ("x-authz-principal", "arn:aws:iam::000000000000:root"),
+    ("X-Authz-Revision", "9"),
+    ("x_authz_principal", "arn:aws:iam::000000000000:root"),
+    ("x-authz-anything", "x"),
+]
+
+
+def test_the_identity_that_reaches_the_service_is_ours_whatever_the_client_sends(
+    echoing: Envoy, caller: PolicyUser
+) -> None:
+    forged = [(name, value) for name, value in FORGED if "_" not in name]
+    for headers in ([], forged, FORGED):
+        answer = send(
+            echoing, "s3", "GET", "/photos/k", headers=headers, credential=caller.credential
+        )
+        assert answer.status == 200
+        identity = {n: v for n, v in answer.seen["headers"] if "authz" in n}
+        assert identity.keys() == {"x-authz-principal", "x-authz-decision-id", "x-authz-revision"}
+        assert identity["x-authz-principal"] == f"arn:aws:iam::000000000000:user/{caller.name}"
+        assert [n for n, _ in answer.seen["headers"]].count("x-authz-principal") == 1
+
+
+def test_a_route_without_authorization_lets_no_forged_identity_through(
+    echoing: Envoy, stack: Stack
+) -> None:
+    checks = stack.authz.metric("authz_check_seconds_count")
+    answer = send(echoing, "http", "GET", "/healthz", headers=FORGED[:2])
+    assert answer.status == 200
+    assert stack.authz.metric("authz_check_seconds_count") == checks
+
+
+def test_control_headers_of_envoy_are_taken_from_nobody(echoing: Envoy, caller: PolicyUser) -> None:
+    headers = [("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-internal", "true")]
+    answer = send(echoing, "s3", "GET", "/photos/k", headers=headers, credential=caller.credential)
+    assert answer.status == 200
+    assert answer.headers_seen.keys().isdisjoint(name for name, _ in headers)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/photos//a///b",
+        "/photos/a%2Fb",
+        "/photos/a%2fb",
+        "/photos/%41",
+        "/photos/a+b%2B%20",
+        "/photos/k/",
+    ],
+)
+def test_the_path_reaches_the_store_byte_for_byte(
+    echoing: Envoy, caller: PolicyUser, target: str
+) -> None:
+    # Clients sign a path as S3 would spell it, however they send it.
+    host = f"{LOOPBACK}:{echoing.ports['s3']}"
+    spelt = quote(unquote(target), safe="/~")
+    headers = signature("GET", host, spelt, b"", caller.credential, "s3")
+    answer = send(echoing, "s3", "GET", target, headers=headers)
+    assert answer.status == 200
+    assert answer.seen["path"] == target
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("POST", "/photos?delete"),
+        ("PUT", "/photos/k?tagging"),
+        ("PUT", "/photos/k?retention"),
+        ("PUT", "/photos"),
+    ],
+)
+def test_a_document_over_the_limit_is_refused_unread(
+    echoing: Envoy, stack: Stack, caller: PolicyUser, method: str, target: str
+) -> None:
+    body = b"x" * (BODY_LIMIT + 1)
+    checks = stack.authz.metric("authz_check_seconds_count")
+    answer = send(echoing, "s3", method, target, body=body, credential=caller.credential)
+    assert answer.status == 413
+    assert stack.authz.metric("authz_check_seconds_count") == checks
+
+
+def test_object_data_is_bounded_by_no_buffer(echoing: Envoy, caller: PolicyUser) -> None:
+    body = b"x" * (2 * BODY_LIMIT)
+    answer = send(echoing, "s3", "PUT", "/photos/k", body=body, credential=caller.credential)
+    assert answer.status == 200
+    assert answer.seen["body_length"] == len(body)
+
+
+def test_a_body_that_was_swapped_under_a_signed_delete_is_refused(
+    echoing: Envoy, caller: PolicyUser
+) -> None:
+    def delete(key: str) -> bytes:
+        return f"<Delete><Object><Key>{key}</Key></Object></Delete>".encode()
+
+    host = f"{LOOPBACK}:{echoing.ports['s3']}"
+    headers = signature("POST", host, "/photos?delete=", delete("mine"), caller.credential, "s3")
+    assert (
+        send(echoing, "s3", "POST", "/photos?delete=", headers=headers, body=delete("mine")).status
+        == 200
+    )
+    swapped = send(echoing, "s3", "POST", "/photos?delete=", headers=headers, body=delete("your"))
+    assert swapped.status == 400
+    assert b"<Code>XAmzContentSHA256Mismatch</Code>" in swapped.body
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tagging",
+        pytest.param(
+            "%74agging",
+            marks=pytest.mark.xfail(
+                reason="a percent-encoded subresource is accepted without its body"
+            ),
+        ),
+    ],
+)
+def test_tags_cannot_be_hidden_from_policies(echoing: Envoy, caller: PolicyUser, name: str) -> None:
+    """However the parameter is spelt: Envoy sends a body along by its plain name only."""
+    condition = {"StringEquals": {"s3:RequestObjectTag/kind": "secret"}}
+    denied = {
+        "Effect": "Deny",
+        "Action": "s3:PutObjectTagging",
+        "Resource": "*",
+        "Condition": condition,
+    }
+    body = b"<Tagging><TagSet><Tag><Key>kind</Key><Value>secret</Value></Tag></TagSet></Tagging>"
+    caller.may(statement("Allow", "s3:*", "*"), denied)
+    host = f"{LOOPBACK}:{echoing.ports['s3']}"
+    headers = signature("PUT", host, "/photos/k?tagging=", body, caller.credential, "s3")
+    try:
+        answer = send(echoing, "s3", "PUT", f"/photos/k?{name}=", headers=headers, body=body)
+    finally:
+        caller.may(statement("Allow", "s3:*", "*"))
+    assert b"SignatureDoesNotMatch" not in answer.body
+    assert answer.status in {400, 403}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "action", "resource"),
+    [
+        ("GET", "/orders", "orders:ListOrders", "arn:aws:orders:::order/"),
+        ("POST", "/orders", "orders:CreateOrder", "arn:aws:orders:::order/"),
+        ("GET", "/orders/17", "orders:GetOrder", "arn:aws:orders:::order/17"),
+        ("PATCH", "/orders/17", "orders:UpdateOrder", "arn:aws:orders:::order/17"),
+        ("DELETE", "/orders/17", "orders:DeleteOrder", "arn:aws:orders:::order/17"),
+        (
+            "GET",
+            "/orders/17/files/a/b.pdf",
+            "orders:GetOrderFile",
+            "arn:aws:orders:::order/17/a/b.pdf",
+        ),
+    ],
+)
+def test_another_http_service_is_authorized_by_its_own_mapping(
+    echoing: Envoy, user: PolicyUser, method: str, target: str, action: str, resource: str
+) -> None:
+    user.may_nothing_but((action, resource))
+    answer = send(echoing, "http", method, target, credential=user.credential, service="orders")
+    assert answer.status == 200
+    assert answer.seen["path"] == target
+
+    user.may_all_but(action, resource)
+    answer = send(echoing, "http", method, target, credential=user.credential, service="orders")
+    assert answer.status == 403
+    refusal = json.loads(answer.body)
+    assert refusal["code"] == "AccessDenied"
+    assert refusal["requestId"]
+
+
+def test_a_request_that_no_route_of_the_mapping_means_is_refused(
+    echoing: Envoy, user: PolicyUser
+) -> None:
+    user.may(statement("Allow", "*", "*"))
+    answer = send(echoing, "http", "PUT", "/orders", credential=user.credential, service="orders")
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize(
+    "target", ["/orders/1%2F..", "/orders%5c..", "/elsewhere", "/orders/../elsewhere"]
+)
+def test_other_paths_do_not_get_near_the_http_service(
+    echoing: Envoy, user: PolicyUser, target: str
+) -> None:
+    user.may(statement("Allow", "*", "*"))
+    answer = send(echoing, "http", "GET", target, credential=user.credential, service="orders")
+    assert answer.status in {400, 404}
+
+
+def test_a_signature_for_one_service_is_none_for_another(echoing: Envoy, user: PolicyUser) -> None:
+    user.may(statement("Allow", "*", "*"))
+    answer = send(echoing, "http", "GET", "/orders", credential=user.credential, service="s3")
+    assert answer.status in {400, 403}
+
+
+def test_the_admin_interface_shows_two_pages_and_no_more(echoing: Envoy) -> None:
+    url = echoing.url("stats")
+    assert http_status(f"{url}/ready") == 200
+    assert "envoy_http_ext_authz_ok" in http_text(f"{url}/stats/prometheus")
+    for page in (
+        "/config_dump",
+        "/",
+        "/stats",
+        "/server_info",
+        "/stats/prometheus/../../config_dump",
+    ):
+        assert http_status(f"{url}{page}") == 404
+    assert send(echoing, "stats", "POST", "/quitquitquit").status == 404
+    assert send(echoing, "stats", "POST", "/stats/prometheus").status == 404
+
+
+def test_without_authz_nothing_passes(stack: Stack, tmp_path: Path, caller: PolicyUser) -> None:
+    with start_envoy(
+        tmp_path, {"store": [stack.orders.port], "orders": [stack.orders.port]}
+    ) as envoy:
+        for listener, target in (("s3", "/photos/k"), ("http", "/orders")):
+            answer = send(envoy, listener, "GET", target, credential=caller.credential)
+            assert answer.status == 503
+
+
+def test_one_of_two_dying_is_noticed_by_no_client_for_long(
+    stack: Stack, tmp_path: Path, bucket: str
+) -> None:
+    """Two replicas of one embedded database cannot be had, so both stand alone with the same root."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with start_authz(tmp_path / "one") as staying, start_authz(tmp_path / "two") as dying:
+        clusters = {"authz": [staying.grpc_port, dying.grpc_port], "store": [stack.store.port]}
+        with start_envoy(tmp_path, clusters) as envoy:
+            s3 = Stack(staying, envoy, stack.store, stack.orders).s3(staying.credential)
+            assert [status_of_list(s3, bucket) for _ in range(20)] == [200] * 20
+            dying.process.kill()
+            # Calls in flight at that moment fail closed; then health checks and ejection take over.
+            wait_for(
+                lambda: [status_of_list(s3, bucket) for _ in range(20)] == [200] * 20,
+                15,
+                "only one",
+            )
+
+
+def test_a_replica_that_stops_as_it_should_costs_no_request(
+    stack: Stack, tmp_path: Path, bucket: str
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    env = {"AUTHZ_SERVING_DRAIN_DELAY": "5s"}
+    with (
+        start_authz(tmp_path / "one") as staying,
+        start_authz(tmp_path / "two", env=env) as leaving,
+    ):
+        clusters = {"authz": [staying.grpc_port, leaving.grpc_port], "store": [stack.store.port]}
+        with start_envoy(tmp_path, clusters) as envoy:
+            s3 = Stack(staying, envoy, stack.store, stack.orders).s3(staying.credential)
+            assert status_of_list(s3, bucket) == 200
+            leaving.process.send_signal(signal.SIGTERM)
+            statuses = []
+            while leaving.process.exit_code is None:
+                statuses.append(status_of_list(s3, bucket))
+            assert set(statuses) == {200}
+            assert leaving.process.exit_code == 0
