@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from authz.access.ports import ChangeKind
 from authz.errors import OverloadedError, UnavailableError
-from authz.identity.credential import Secret
 from authz.identity.records import Status, TargetKind
 from tests.access.world import OBJECT, PUT, following, policy
 
@@ -214,7 +213,7 @@ async def test_a_failed_load_is_not_remembered(world):
 
 
 async def test_a_secret_that_does_not_open_is_unavailable_and_says_nothing_of_it(world):
-    key_id = await make_key(world, secret=Secret("the-secret-of-alice"))
+    key_id = await make_key(world)
     await world.by_sql(
         "UPDATE access_keys SET sealed_secret = :sealed",
         (ChangeKind.ACCESS_KEY, key_id),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter, deque
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
@@ -184,6 +185,15 @@ class World:
 
     def count(self, family, *labels) -> float:
         return getattr(self.metrics, family).values.get(labels, 0.0)
+
+
+async def until(check: Callable[[], object]) -> None:
+    """Wait, for seconds at most, until `check` says yes."""
+    for _ in range(2_000):
+        if check():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not happen in time")
 
 
 @asynccontextmanager

@@ -1,0 +1,113 @@
+"""Whatever order writes, loads and catching up come in: memory decides like a process that just started."""
+
+import asyncio
+import random
+from contextlib import suppress
+from itertools import product
+
+import pytest
+
+from authz.errors import AuthzError
+from authz.identity.records import Status, TargetKind
+from tests.access.world import World, following, policy
+
+USERS = ["u0", "u1", "u2"]
+KEYS = ["KEY0", "KEY1", "KEY2"]
+GROUPS = ["g0", "g1"]
+POLICIES = ["p0", "p1", "p2"]
+ACTIONS = ["s3:GetObject", "s3:PutObject"]
+RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y"]
+KINDS = list(TargetKind)
+STATUSES = list(Status)
+ROUNDS, WRITES = 5, 12
+
+
+def a_document(rng) -> str:
+    return policy(
+        rng.choice(["Allow", "Allow", "Deny"]), rng.choice(ACTIONS), rng.choice(RESOURCES)
+    )
+
+
+async def a_write(rng, control) -> None:
+    """Do something at random; that it is refused is fine too."""
+    user, group, name = rng.choice(USERS), rng.choice(GROUPS), rng.choice(POLICIES)
+    kind = rng.choice(KINDS)
+    target = user if kind is TargetKind.USER else group
+    key, status = rng.choice(KEYS), rng.choice(STATUSES)
+    writes = [
+        (4, lambda: control.users.create(user)),
+        (1, lambda: control.users.delete(user, cascade=True)),
+        (2, lambda: control.users.update(user, status=status)),
+        (1, lambda: control.users.update(user, new_name=rng.choice(USERS))),
+        (2, lambda: control.users.update(user, tags={"n": str(rng.random())})),
+        (3, lambda: control.groups.create(group)),
+        (1, lambda: control.groups.delete(group, cascade=True)),
+        (2, lambda: control.groups.update(group, status=status)),
+        (4, lambda: control.groups.add_members(group, [user])),
+        (1, lambda: control.groups.remove_members(group, [user])),
+        (4, lambda: control.policies.create(name, a_document(rng))),
+        (3, lambda: control.policies.update(name, document=a_document(rng))),
+        (1, lambda: control.policies.delete(name, cascade=True)),
+        (6, lambda: control.attachments.attach(name, kind, target)),
+        (2, lambda: control.attachments.detach(name, kind, target)),
+        (4, lambda: control.access_keys.create(user, access_key_id=key)),
+        (2, lambda: control.access_keys.update(key, status=status)),
+        (1, lambda: control.access_keys.delete(key)),
+    ]
+    weights = [weight for weight, _ in writes]
+    _, write = rng.choices(writes, weights)[0]
+    with suppress(AuthzError):
+        await write()
+
+
+async def keep_asking(rng, world) -> None:
+    """Load and decide for ever, and let memory catch up now and then."""
+    while True:
+        if rng.random() < 0.3:
+            world.refresher.hint(0)
+        try:
+            entry = await world.user(rng.choice(USERS))
+            key = await world.key(rng.choice(KEYS))
+            for found in (entry, key.owner if key else None):
+                if found is not None:
+                    world.decide(found)
+        except AuthzError:
+            pass
+        await asyncio.sleep(0.001)
+
+
+async def verdicts(world) -> dict:
+    """Return everything that memory says, about everybody."""
+    said = {}
+    for name in USERS:
+        said[name] = said_of(world, await world.user(name))
+    for key_id in KEYS:
+        key = await world.key(key_id)
+        said[key_id] = key and (key.is_enabled, said_of(world, key.owner))
+    return said
+
+
+def said_of(world, entry):
+    if entry is None:
+        return None
+    decisions = [world.decide(entry, *asked) for asked in product(ACTIONS, RESOURCES)]
+    whats = [(d.verdict, d.reason, d.statement) for d in decisions]
+    return entry.principal.id, entry.is_enabled, dict(entry.principal.facts), whats
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_memory_decides_like_a_process_that_just_started(seed, database, control):
+    rng = random.Random(seed)
+    async with following(World(database, control, limit=rng.choice([2, 1000]))) as world:
+        asking = [asyncio.create_task(keep_asking(random.Random(n), world)) for n in range(3)]
+        for _ in range(ROUNDS):
+            for _ in range(WRITES):
+                await a_write(rng, control)
+            await world.settle()
+            async with following(World(database, control)) as fresh:
+                assert await verdicts(world) == await verdicts(fresh)
+        for task in asking:
+            task.cancel()
+        ended = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(isinstance(end, asyncio.CancelledError) for end in ended)
+        assert world.count("resyncs") == 0
