@@ -39,7 +39,8 @@ SETUP = "pip install "
 """Commands that begin so are not run: the tests' environment has what they install."""
 
 _BLOCK = re.compile(
-    r"(?:<!-- file: (?P<file>[\w.-]+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+    r"(?:<!-- file: (?P<file>[\w.-]+) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
 )
 _MASKS = (
     (re.compile(r"\b(A[IGNK][DPI]A)[A-Z2-7]{16,17}\b"), r"\1…"),

@@ -61,14 +61,12 @@ FORBIDDEN_FILES = FORBIDDEN_WORDS | {"common"}
 
 FORBIDDEN_TEXTS = {
     "a package registry": re.compile(
-        r"\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|proxy\.golang\.org|crates\.io)\b"
+        r"\b(?:py" + r"pi|python" + r"hosted|registry\.npm" + r"js|crates)\.(?:org|io)\b"
     ),
-    "an index option": re.compile(r"--(?:extra-)?index-url|--find-links"),
+    "an index option": re.compile(r"--(?:extra-)?index" + "-url|--find" + "-links"),
     "a path of somebody's machine": re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/"),
     "a private key": re.compile("-----BEGIN [A-Z ]*PRIVATE" + " KEY-----"),
 }
-
-SELF = Path(__file__).relative_to(ROOT)
 
 
 def tracked_files() -> list[Path]:
@@ -193,7 +191,6 @@ def test_nothing_in_the_repository_depends_on_where_it_was_made(what: str) -> No
     found = [
         f"{path}:{number}"
         for path in tracked_files()
-        if path != SELF
         for number, line in enumerate(readable(path).splitlines(), start=1)
         if pattern.search(line)
     ]
