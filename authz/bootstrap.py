@@ -15,7 +15,7 @@ import platform
 import signal
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from os import open as os_open
 from pathlib import Path
@@ -156,7 +156,9 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
     )
     key_ring = local_files.key_ring(settings.effective_master_key_file)
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(_open_database(settings))
+        database = await stack.enter_async_context(
+            _open_database(settings, lambda mode: metrics.database_errors.inc((mode,)))
+        )
         decision_log = DecisionLog(
             stack.enter_context(_decision_stream(settings)),
             metrics,
@@ -339,11 +341,13 @@ def _grpc_config(settings: Settings) -> GrpcConfig:
     )
 
 
-def _open_database(settings: Settings) -> Database:
+def _open_database(
+    settings: Settings, on_fault: Callable[[str], None] = lambda _: None
+) -> Database:
     options = DatabaseOptions(
         pool_size=settings.store_pool_size, use_notify=settings.store_use_notify
     )
-    return Database.open(settings.effective_database_url, options)
+    return Database.open(settings.effective_database_url, options, on_fault)
 
 
 @contextlib.contextmanager
@@ -432,7 +436,6 @@ async def _schema_problem(service: Service, database: Database) -> str:
             await database.migrate(now=service.clock.now())
             return ""
     except AuthzError as error:
-        service.metrics.database_errors.inc(("schema",))
         return f"the database cannot be used: {error.message}"
     if state is SchemaState.BEHIND:
         return "the database's schema is older than this software; run `authz migrate`"

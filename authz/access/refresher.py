@@ -247,7 +247,6 @@ class Refresher:
                 future.set_result(None)
 
     def _report_lost(self, error: AuthzError) -> None:
-        self._metrics.database_errors.inc(("follow",))
         if self._is_reachable:
             self._is_reachable = False
             self._log.error("database_lost", problem=error.message, applied=self.applied)

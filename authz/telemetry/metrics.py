@@ -200,8 +200,8 @@ class Metrics(Collector):
         )
         self.database_errors = Counter(
             "authz_database_errors_total",
-            "Failed database operations, by operation.",
-            ["operation"],
+            "Database calls that failed for good, by mode: ask (one statement), read, write.",
+            ["mode"],
         )
 
         # What was recorded.

@@ -14,7 +14,9 @@ Opening does no I/O towards PostgreSQL: a database that is down fails the calls,
 """
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +47,8 @@ APPLICATION: Final = "authz"
 
 _MODE: Final = "authz_mode"
 _BEGIN: Final = {"read": "BEGIN", "write": "BEGIN IMMEDIATE"}
+_SQLITE_WAL: Final = "PRAGMA journal_mode = WAL"
 _SQLITE_PRAGMAS: Final = (
-    "PRAGMA journal_mode = WAL",
     # FULL, not NORMAL: a revoked key must not come back with the power.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -83,8 +85,15 @@ class DatabaseOptions:
 class Database:
     """An open database; `close` it, or use it as an async context manager."""
 
-    def __init__(self, engine: AsyncEngine, dsn: str, options: DatabaseOptions) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        dsn: str,
+        options: DatabaseOptions,
+        on_fault: Callable[[str], None],
+    ) -> None:
         """Take a prepared engine; use `open`. `dsn` is a file's path or what asyncpg connects to."""
+        self._on_fault = on_fault
         self.dsn: Final = dsn
         self.options: Final = options
         self.is_postgresql: Final = engine.dialect.name == "postgresql"
@@ -100,19 +109,25 @@ class Database:
         self._turn = asyncio.Semaphore(options.pool_size if self.is_postgresql else 1)
 
     @classmethod
-    def open(cls, url: str, options: DatabaseOptions | None = None) -> Self:
+    def open(
+        cls,
+        url: str,
+        options: DatabaseOptions | None = None,
+        on_fault: Callable[[str], None] = lambda _: None,
+    ) -> Self:
         """Open `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://…` (as libpq writes it).
 
-        Raises `InvalidError` for another URL, `UnavailableError` when a SQLite file cannot be made.
+        `on_fault` is told the mode of each call that failed for good. Raises `InvalidError` for another URL,
+        `UnavailableError` when a SQLite file cannot be made.
         """
         options = options or DatabaseOptions()
         if url.startswith(("postgresql://", "postgres://", "postgresql+asyncpg://")):
             dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
-            return cls(_postgresql_engine(dsn, options), dsn, options)
+            return cls(_postgresql_engine(dsn, options), dsn, options, on_fault)
         parsed = _parse_sqlite(url)
         path = str(parsed.database)
         _create_file(Path(path))
-        return cls(_sqlite_engine(parsed, options), path, options)
+        return cls(_sqlite_engine(parsed, options), path, options, on_fault)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -171,10 +186,12 @@ class Database:
                 raise
             except DRIVER_ERRORS as error:
                 if call.is_committing:
+                    self._on_fault(mode)
                     raise UnavailableError(
                         "the database was lost during a commit; the change may or may not be stored"
                     ) from error
                 if attempt == ATTEMPTS or not (call.was_lost or is_retryable(error)):
+                    self._on_fault(mode)
                     raise translate(error) from error
         raise AssertionError("the last attempt returns or raises")
 
@@ -262,6 +279,10 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     cursor = connection.cursor()
     for pragma in _SQLITE_PRAGMAS:
         cursor.execute(pragma)
+    # The mode belongs to the file. Switching a new file waits for nobody: who comes second is refused at once,
+    # and finds it switched the next time.
+    with contextlib.suppress(sqlite3.OperationalError):
+        cursor.execute(_SQLITE_WAL)
     cursor.close()
 
 
