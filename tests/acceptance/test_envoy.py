@@ -140,6 +140,52 @@ def test_control_headers_of_envoy_are_taken_from_nobody(echoing: Envoy, caller: 
     assert answer.headers_seen.keys().isdisjoint(name for name, _ in headers)
 
 
+def only_from(address: str) -> dict[str, Any]:
+    condition = {"IpAddress": {"aws:SourceIp": address}}
+    return {"Effect": "Allow", "Action": "s3:*", "Resource": "*", "Condition": condition}
+
+
+def test_clients_do_not_choose_their_address(echoing: Envoy, caller: PolicyUser) -> None:
+    forged = [("x-forwarded-for", "192.0.2.7")]
+    try:
+        for address, expected in (("127.0.0.1/32", 200), ("192.0.2.7/32", 403)):
+            caller.may(only_from(address))
+            answer = send(
+                echoing, "s3", "GET", "/photos/k", headers=forged, credential=caller.credential
+            )
+            assert answer.status == expected
+    finally:
+        caller.may(statement("Allow", "s3:*", "*"))
+
+
+def test_behind_a_trusted_proxy_the_address_is_the_one_it_saw(stack: Stack, tmp_path: Path) -> None:
+    with start_authz(tmp_path, env={"AUTHZ_TRUSTED_HOPS": "1"}) as server:
+        user = make_user(server, "far-away")
+        clusters = {"authz": [server.grpc_port], "store": [stack.orders.port]}
+        with start_envoy(tmp_path, clusters) as envoy:
+            # The client claims to be 198.51.100.9; the proxy, which this test plays, saw 192.0.2.7.
+            seen = [("x-forwarded-for", "198.51.100.9, 192.0.2.7")]
+            for address, expected in (("192.0.2.7/32", 200), ("198.51.100.9/32", 403)):
+                user.may(only_from(address))
+                answer = send(
+                    envoy, "s3", "GET", "/photos/k", headers=seen, credential=user.credential
+                )
+                assert answer.status == expected
+
+
+def test_a_body_that_is_no_text_is_denied_not_a_fault(echoing: Envoy, caller: PolicyUser) -> None:
+    answer = send(
+        echoing,
+        "s3",
+        "POST",
+        "/photos?delete=",
+        body=b"\xff\xfe\x00",
+        credential=caller.credential,
+    )
+    assert answer.status == 400
+    assert b"<Code>MalformedXML</Code>" in answer.body
+
+
 @pytest.mark.parametrize(
     "target",
     [
