@@ -1,0 +1,139 @@
+"""All surfaces over a data plane, called with bytes and answering bytes, and what callers send them."""
+
+import hashlib
+from collections.abc import Mapping
+
+from envoy.service.auth.v3 import external_auth_pb2
+
+from authz.access.entries import UserEntry
+from authz.formats.http_routes import parse_routes
+from authz.formats.s3_http import S3Config
+from authz.identity.principal import ANONYMOUS
+from authz.identity.sigv4 import sign_headers
+from authz.serving import admin_handlers
+from authz.serving.admin import AdminSurface
+from authz.serving.authentication import AuthenticationSurface
+from authz.serving.authorization import AuthorizationSurface
+from authz.serving.call import Call
+from authz.serving.ext_authz import ExtAuthz
+from authz.serving.gate import Gate
+from authz.serving.http_mappings import RoutesMapping, S3Mapping
+from tests.access.world import ACCOUNT, REGION, World
+
+PEER = "ipv4:192.0.2.9:40000"
+CHECK = "/envoy.service.auth.v3.Authorization/Check"
+AUTHORIZATION = "/authz.v1.AuthorizationService"
+AUTHENTICATE = "/authz.v1.AuthenticationService/Authenticate"
+USERS = "/authz.admin.v1.UserService"
+EMPTY = hashlib.sha256(b"").hexdigest()
+ROUTES = {
+    "name": "orders",
+    "services": ["orders"],
+    "route": [
+        {
+            "method": "GET",
+            "path": "/orders/{id}",
+            "action": "orders:Get",
+            "resource": "arn:aws:orders:::order/{id}",
+        }
+    ],
+}
+
+
+class Surfaces:
+    """The surfaces of a world."""
+
+    def __init__(self, world: World, *, trusted_hops: int = 0) -> None:
+        self.world = world
+        metrics, clock = world.metrics, world.clock
+        self.gate = Gate(world.authenticator, world.authorizer, metrics, clock)
+        mappings = {"s3": S3Mapping(S3Config()), "orders": RoutesMapping(parse_routes(ROUTES))}
+        anonymous = UserEntry(ANONYMOUS, world.policies.handle((), ()), is_enabled=True)
+        ext_authz = ExtAuthz(
+            world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
+            trusted_hops=trusted_hops,
+        )  # fmt: skip
+        authorization = AuthorizationSurface(
+            world.principals,
+            world.authorizer,
+            world.refresher,
+            self.gate,
+            world.root,
+            metrics,
+            clock,
+        )
+        authentication = AuthenticationSurface(
+            world.authenticator, world.authorizer, world.refresher, metrics, clock,
+            services=frozenset({"s3", "orders"}),
+        )  # fmt: skip
+        control = world.control
+        handlers = (
+            admin_handlers.UserHandlers(control.users, ACCOUNT),
+            admin_handlers.AccessKeyHandlers(control.access_keys, control.users),
+            admin_handlers.GroupHandlers(control.groups, control.users, ACCOUNT),
+            admin_handlers.PolicyHandlers(control.policies, ACCOUNT),
+            admin_handlers.AttachmentHandlers(
+                control.attachments, control.users, control.groups, control.policies
+            ),
+        )
+        self.by_name = {
+            "ext_authz": ext_authz.methods,
+            "authz_v1": {**authorization.methods, **authentication.methods},
+            "admin": AdminSurface(self.gate, ACCOUNT, handlers).methods,
+        }
+        self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}
+
+    async def send(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None) -> bytes:
+        answer = self.methods[path](raw, Call(path, metadata or {}, PEER))
+        return answer if isinstance(answer, bytes) else await answer
+
+    async def ask(self, path: str, request, answer, metadata=None):
+        return answer.FromString(await self.send(path, request.SerializeToString(), metadata))
+
+    async def check(self, raw: bytes) -> external_auth_pb2.CheckResponse:
+        return external_auth_pb2.CheckResponse.FromString(await self.send(CHECK, raw))
+
+    def signed(self, path: str, raw: bytes, credential, **parts) -> dict[str, str]:
+        """Return the metadata that signs `raw` as a call of `path`."""
+        scope = {"region": REGION, "service": "authz", "now": self.world.clock.now(), **parts}
+        payload = scope.pop("payload", hashlib.sha256(raw).hexdigest())
+        access_key_id, secret = credential
+        return sign_headers(
+            "POST", path, "", {"host": "authz"}, payload,
+            access_key_id=access_key_id, secret=secret, **scope,
+        )  # fmt: skip
+
+
+def question(
+    credential,
+    now,
+    method="GET",
+    path="/box/k",
+    *,
+    service="s3",
+    signed=(),
+    extra=(),
+    mapping="",
+    raw=True,
+) -> external_auth_pb2.CheckRequest:
+    """Return Envoy's question about one request; `extra` lines are added after signing."""
+    headers = {"host": "s3.example.com", **dict(signed)}
+    if credential is not None:
+        bare, _, query = path.partition("?")
+        headers |= sign_headers(
+            method, bare, query, headers, EMPTY,
+            access_key_id=credential[0], secret=credential[1], region=REGION, service=service, now=now,
+        )  # fmt: skip
+    request = external_auth_pb2.CheckRequest()
+    http = request.attributes.request.http
+    http.method, http.path, http.scheme, http.host = method, path, "http", headers["host"]
+    lines = {":authority": headers.pop("host"), ":path": path, ":method": method, ":scheme": "http"}
+    for name, value in [*lines.items(), *headers.items(), *extra]:
+        if raw:
+            http.header_map.headers.add(key=name, raw_value=value.encode("latin-1"))
+        else:
+            http.headers[name] = value
+    request.attributes.source.address.socket_address.address = "192.0.2.7"
+    if mapping:
+        request.attributes.context_extensions["authz.mapping"] = mapping
+    return request
