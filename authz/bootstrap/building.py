@@ -1,0 +1,238 @@
+"""How each part is built from the settings and the parts it needs; called once, in order, by `running`.
+
+Wiring only: which class gets which, and the few functions by which an inner room is lent what an outer
+one knows (a document parser for the planes, an ARN for a stored policy). Not here: lifetimes and order
+(`__init__.py`).
+"""
+
+import contextlib
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from os import open as os_open
+from pathlib import Path
+from typing import Any, TextIO
+
+from authz.access.authenticator import Authenticator
+from authz.access.authorizer import Authorizer
+from authz.access.entries import KeyEntry, UserEntry
+from authz.access.policies import Policies
+from authz.access.principals import Principals
+from authz.access.refresher import Refresher
+from authz.bootstrap.service import DataPlane, Service
+from authz.control.access_keys import AccessKeys
+from authz.control.attachments import Attachments
+from authz.control.groups import Groups
+from authz.control.policies import Policies as PolicyRecords
+from authz.control.users import Users
+from authz.errors import InvalidError, ParseError
+from authz.formats.http_routes import HttpRoutes, parse_mappings
+from authz.formats.iam_json import parse_policy
+from authz.formats.s3_http import MINIO_UNKNOWN, S3Config
+from authz.identity.principal import ANONYMOUS, root_principal
+from authz.identity.records import ManagedPolicy, PolicyOrigin
+from authz.identity.sealing import KeyRing
+from authz.policy.arn import canned_policy_arn, policy_arn
+from authz.policy.compile import compile_policy
+from authz.serving import admin_handlers
+from authz.serving.admin import AdminSurface
+from authz.serving.authentication import AuthenticationSurface
+from authz.serving.authorization import AuthorizationSurface
+from authz.serving.call import Methods
+from authz.serving.ext_authz import ExtAuthz
+from authz.serving.gate import Gate
+from authz.serving.grpc.server import GrpcConfig
+from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
+from authz.settings import Settings
+from authz.store import local_files
+from authz.store.sql.engine import Database, DatabaseOptions
+from authz.store.sql.source import SqlSource
+from authz.store.sql.store import SqlStore
+from authz.telemetry.decision_log import DecisionLog
+
+
+def build_data_plane(
+    service: Service,
+    source: SqlSource,
+    key_ring: KeyRing,
+    root: local_files.RootCredential,
+    decision_log: DecisionLog,
+) -> DataPlane:
+    """Build what decides, reading from `source`."""
+    settings, metrics, clock = service.settings, service.metrics, service.clock
+    policies = Policies(parse_policy, lambda policy: arn_of_policy(policy, settings.account_id))
+    principals = Principals(
+        source,
+        policies,
+        key_ring,
+        metrics,
+        account=settings.account_id,
+        limit=settings.access_cache_size,
+        concurrent_loads=settings.access_concurrent_loads,
+    )
+    refresher = Refresher(
+        source,
+        policies,
+        principals,
+        metrics,
+        clock,
+        poll_interval=settings.access_poll_interval,
+        wait_limit=settings.access_revision_wait,
+    )
+    authorizer = Authorizer(
+        policies,
+        refresher,
+        decision_log,
+        metrics,
+        clock,
+        max_staleness=settings.access_max_staleness,
+    )
+    nothing = policies.handle((), ())
+    root_entry = KeyEntry(
+        root.access_key_id,
+        root.secret.reveal().encode(),
+        UserEntry(root_principal(settings.account_id), nothing, is_enabled=True),
+        is_enabled=True,
+    )
+    return DataPlane(
+        policies,
+        principals,
+        refresher,
+        authorizer,
+        Authenticator(principals, root_entry, regions=settings.regions),
+        root_entry,
+        UserEntry(ANONYMOUS, nothing, is_enabled=True),
+    )
+
+
+def build_surfaces(
+    service: Service, plane: DataPlane, database: Database, key_ring: KeyRing
+) -> dict[str, Methods]:
+    """Build every surface, by the name that metrics call it."""
+    metrics, clock = service.metrics, service.clock
+    gate = Gate(plane.authenticator, plane.authorizer, metrics, clock)
+    mappings = _build_mappings(service.settings)
+    services = frozenset(name for mapping in mappings.values() for name in mapping.services)
+    ext_authz = ExtAuthz(
+        plane.authenticator,
+        plane.authorizer,
+        mappings,
+        plane.anonymous,
+        metrics,
+        clock,
+        trusted_hops=service.settings.trusted_hops,
+    )
+    authorization = AuthorizationSurface(
+        plane.principals, plane.authorizer, plane.refresher, gate, plane.root, metrics, clock
+    )
+    authentication = AuthenticationSurface(
+        plane.authenticator,
+        plane.authorizer,
+        plane.refresher,
+        metrics,
+        clock,
+        services=services,
+    )
+    return {
+        "ext_authz": ext_authz.methods,
+        "authz_v1": {**authorization.methods, **authentication.methods},
+        "admin": _build_admin(service, plane, database, key_ring, gate),
+    }
+
+
+def _build_admin(
+    service: Service, plane: DataPlane, database: Database, key_ring: KeyRing, gate: Gate
+) -> Methods:
+    account, clock = service.settings.account_id, service.clock
+    # A write of our own needs no hint from the database to be seen here.
+    store = SqlStore(database, on_commit=plane.refresher.hint)
+    users, groups = Users(store, clock), Groups(store, clock)
+    policies = PolicyRecords(store, clock, check_document)
+    access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
+    handlers = (
+        admin_handlers.UserHandlers(users, account),
+        admin_handlers.AccessKeyHandlers(access_keys, users),
+        admin_handlers.GroupHandlers(groups, users, account),
+        admin_handlers.PolicyHandlers(policies, account),
+        admin_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
+    )
+    return AdminSurface(gate, account, handlers).methods
+
+
+def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
+    config = S3Config(
+        domains=settings.s3_domains,
+        unknown_subresources=MINIO_UNKNOWN if settings.s3_store == "minio" else frozenset(),
+    )
+    routes = _read_routes(settings.http_routes_file)
+    return {S3: S3Mapping(config), **{one.name: RoutesMapping(one) for one in routes}}
+
+
+def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
+    if path is None:
+        return ()
+    try:
+        return parse_mappings(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidError(f"{path} cannot be read as TOML: {error}") from None
+    except ParseError as error:
+        raise InvalidError(f"{path}: {error.message}") from None
+
+
+def check_document(document: str) -> None:
+    """Refuse a policy document that would not be enforced as written; raises `ParseError` with the place."""
+    compile_policy(parse_policy(document), arn="", version=1)
+
+
+def arn_of_policy(policy: ManagedPolicy, account: str) -> str:
+    """Return a managed policy's ARN: those that come with the software stand in the account called `aws`."""
+    if policy.origin is PolicyOrigin.AWS:
+        return canned_policy_arn(policy.name)
+    return policy_arn(account, policy.name)
+
+
+def grpc_config(settings: Settings) -> GrpcConfig:
+    """Return how the gRPC port is served."""
+    return GrpcConfig(
+        address=settings.grpc_address,
+        max_message_bytes=settings.serving_max_message_bytes,
+        max_concurrent_calls=settings.serving_max_concurrent_calls,
+        grace_period=settings.serving_grace_period,
+        drain_delay=settings.serving_drain_delay,
+        with_reflection=settings.serving_reflection,
+        tls_cert_file=settings.tls_cert_file,
+        tls_key_file=settings.tls_key_file,
+        tls_client_ca_file=settings.tls_client_ca_file,
+    )
+
+
+def open_database(settings: Settings, on_fault: Callable[[str], None] = lambda _: None) -> Database:
+    """Open the database; `on_fault` is told the mode of each call that fails for good."""
+    options = DatabaseOptions(
+        pool_size=settings.store_pool_size, use_notify=settings.store_use_notify
+    )
+    return Database.open(settings.effective_database_url, options, on_fault)
+
+
+@contextlib.contextmanager
+def decision_stream(settings: Settings) -> Any:
+    """Open where decisions are recorded, private to the owner when it is a file."""
+    if settings.decision_log == "off":
+        yield None
+    elif settings.decision_log == "stdout":
+        yield sys.stdout
+    else:
+        try:
+            stream: TextIO = open(  # noqa: SIM115 - closed by the with below
+                settings.decision_log, "a", encoding="utf-8", opener=_private
+            )
+        except OSError:
+            raise InvalidError(
+                f"the decision log {settings.decision_log} cannot be opened"
+            ) from None
+        with stream:
+            yield stream
+
+
+def _private(path: str, flags: int) -> int:
+    return os_open(path, flags, 0o600)
