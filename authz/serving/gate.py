@@ -9,7 +9,7 @@ Whether the caller may is decided by policy like everything else, under AWS's ac
 either suffices, a deny in either refuses.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
@@ -37,6 +37,9 @@ CALL_SKEW: Final = 300.0
 REMEMBERED_SIGNATURES: Final = 200_000
 """Calls remembered within the skew; about 40 MiB, 300 calls a second."""
 
+REMEMBERED_OF_ONE: Final = 50_000
+"""Of these, most of one principal's, so that no single one can lock out the others; 80 calls a second."""
+
 SURFACE: Final = "admin"
 
 
@@ -50,7 +53,9 @@ class Gate:
         self._authorizer = authorizer
         self._metrics = metrics
         self._clock = clock
-        self._seen: OrderedDict[str, float] = OrderedDict()
+        # Signature → when it expires, and whose it is; and how many each has.
+        self._seen: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._seen_of: Counter[str] = Counter()
 
     async def admit(
         self, call: Call, raw: bytes, action: str, admin_action: str | None, resource: str
@@ -106,20 +111,26 @@ class Gate:
         credential = self._authenticator.authenticate(
             request, proof, credential, services=frozenset({SERVICE}), now=now
         )
-        self._remember(proof.signature, now)
+        self._remember(proof.signature, credential.owner.principal.id, now)
         return credential.owner, credential.id
 
-    def _remember(self, signature: str, now: float) -> None:
+    def _remember(self, signature: str, principal_id: str, now: float) -> None:
         """Refuse a signature that was used before; what has expired need not be remembered."""
         seen = self._seen
-        while seen and next(iter(seen.values())) < now:
-            seen.popitem(last=False)
+        while seen and next(iter(seen.values()))[0] < now:
+            self._forget(seen.popitem(last=False)[1][1])
         if signature in seen:
             raise UnauthenticatedError("RequestReplayed", "this signed call has been made already")
-        if len(seen) >= REMEMBERED_SIGNATURES:
+        if len(seen) >= REMEMBERED_SIGNATURES or self._seen_of[principal_id] >= REMEMBERED_OF_ONE:
             raise OverloadedError("too many signed calls in the last minutes")
         # A clock ahead of ours by the skew makes a signature that stays good for twice the skew.
-        seen[signature] = now + 2 * CALL_SKEW
+        seen[signature] = (now + 2 * CALL_SKEW, principal_id)
+        self._seen_of[principal_id] += 1
+
+    def _forget(self, principal_id: str) -> None:
+        self._seen_of[principal_id] -= 1
+        if not self._seen_of[principal_id]:
+            del self._seen_of[principal_id]
 
     def _server_facts(self, asked: Asked) -> Mapping[str, Values]:
         return {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS

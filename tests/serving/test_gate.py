@@ -269,6 +269,24 @@ async def test_more_calls_than_can_be_remembered_are_shed_until_some_expire(
     assert await get_bob(now=world.clock.now()) == "bob"
 
 
+async def test_one_principal_can_use_up_no_others_calls(
+    monkeypatch, get_bob, credential, surfaces, world
+):
+    monkeypatch.setattr(gate_module, "REMEMBERED_OF_ONE", 2)
+    for second in range(2):
+        with pytest.raises(ForbiddenError):
+            await get_bob(credential, now=world.clock.now() + second)
+    with pytest.raises(OverloadedError):
+        await get_bob(credential, now=world.clock.now() + 2)
+    assert await get_bob() == "bob"
+    for _ in range(3):
+        world.clock.advance(CALL_SKEW - 50)
+        await catch_up(world)
+    with pytest.raises(ForbiddenError):
+        await get_bob(credential, now=world.clock.now())
+    assert len(surfaces.gate._seen_of) == 1
+
+
 @pytest.mark.parametrize(
     ("peer", "address"),
     [
