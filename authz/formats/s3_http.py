@@ -43,7 +43,7 @@ from authz.formats.s3_facts import (
 from authz.formats.s3_query import S3Query, parse_query
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
-from authz.identity.proof import PAYLOAD_MARKERS, UNSIGNED_PAYLOAD
+from authz.identity.proof_parts import PAYLOAD_MARKERS, UNSIGNED_PAYLOAD
 from authz.identity.sigv4 import Proof
 
 __all__ = ["MINIO_UNKNOWN", "S3Config", "S3Operation", "S3RequestError", "parse_s3"]

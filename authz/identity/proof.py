@@ -5,51 +5,42 @@ or beyond a bound is refused with the code S3 gives the case, and nothing that l
 for an anonymous request. A `Proof` is therefore well-formed, and nothing more: whether it is true is for
 `sigv4.py` to say.
 
+Here is where a proof may stand and that it is whole; what is inside its parts is read by `proof_parts.py`.
+
 Source: AWS, "Authenticating Requests (AWS Signature Version 4)" of the S3 API reference; error codes from its
 "Error Responses".
 """
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
-from hashlib import sha256
-from itertools import pairwise
 from typing import Final, NamedTuple, NoReturn
 
 from authz.errors import ParseError, UnauthenticatedError, quote
 from authz.identity.canonical import QUERY_LIMIT
 from authz.identity.http import HttpRequest, percent_decode, split_query
+from authz.identity.proof_parts import (
+    HEADER,
+    HEADER_COUNT_LIMIT,
+    PRESIGNED,
+    STREAMING_SIGNED,
+    Credential,
+    check_all_signed,
+    malformed,
+    parse_credential,
+    parse_expires,
+    parse_signature,
+    parse_signed_headers,
+    parse_timestamp,
+    payload_hash,
+    timestamp_of_date,
+)
+
+__all__ = ["ALGORITHM", "HEADER", "PRESIGNED", "Proof", "find_proof"]
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
-TERMINATOR: Final = "aws4_request"
-HEADER: Final = "REST-HEADER"
-PRESIGNED: Final = "REST-QUERY-STRING"
-
-EMPTY_SHA256: Final = sha256(b"").hexdigest()
-UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
-STREAMING_SIGNED: Final = frozenset(
-    {
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-    }
-)
-PAYLOAD_MARKERS: Final = STREAMING_SIGNED | {UNSIGNED_PAYLOAD, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
-
-_COMMON_PAYLOADS: Final = PAYLOAD_MARKERS | {EMPTY_SHA256}
-
-LONGEST_PRESIGNED: Final = 7 * 24 * 3600
-"""Longest life of a presigned URL in seconds (S3); the shortest is 1."""
 AUTHORIZATION_LIMIT: Final = 4_096
 """Longest `Authorization` header in characters; SDKs send about 300."""
-CREDENTIAL_LIMIT: Final = 256
-"""Longest credential (access key id and scope) in characters; access key ids have up to 128 (IAM)."""
-HEADER_COUNT_LIMIT: Final = 128
-"""Most headers in a request; Envoy takes 100."""
-
-UNSIGNED_HEADERS_ALLOWED: Final = frozenset({"x-amz-cf-id", "x-amz-user-agent"})
-"""`x-amz-*` headers that need no signature: CloudFront adds the one, browsers' SDKs the other; neither means
-anything to a decision. (`x-amzn-trace-id`, added by load balancers, does not begin with `x-amz-`.)"""
 
 _PROOF_HEADERS: Final = frozenset(
     {
@@ -80,30 +71,6 @@ _V2_PARAMETERS: Final = frozenset({"awsaccesskeyid", "signature"})
 _MAY_HOLD_PROOF: Final = re.compile(
     r"&(?:x-amz-|signature|awsaccesskeyid|[^=&%]*+%)", re.IGNORECASE
 )
-_HEX64: Final = re.compile(r"[0-9a-f]{64}")
-_TIMESTAMP: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
-_HTTP_DATE: Final = re.compile(
-    r"[A-Z][a-z]{2}, (?P<day>[0-9]{2}) (?P<month>[A-Z][a-z]{2}) (?P<year>[0-9]{4})"
-    r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) (?:GMT|UTC|[+-]0000)"
-)
-_SIGNED_HEADERS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(?:;[!#$%&'*+.^_`|~0-9a-z-]+)*")
-_MONTHS: Final = {
-    "JanFebMarAprMayJunJulAugSepOctNovDec"[at : at + 3]: at // 3 + 1 for at in range(0, 36, 3)
-}
-_CODES: Final = {
-    HEADER: "AuthorizationHeaderMalformed",
-    PRESIGNED: "AuthorizationQueryParametersError",
-}
-
-
-class Credential(NamedTuple):
-    """An access key id and the scope its signing key is derived for."""
-
-    access_key_id: str
-    date: str
-    region: str
-    service: str
-    scope: str
 
 
 class Proof(NamedTuple):
@@ -175,26 +142,26 @@ def _header_proof(request: HttpRequest, authorization: str, now: float) -> Proof
     signature = authorization[-64:]
     if head is None:
         credential_text, signed_text, signature = _authorization_parts(authorization)
-        head = _credential(credential_text, HEADER), _signed_headers(signed_text, HEADER)
+        head = parse_credential(credential_text, HEADER), parse_signed_headers(signed_text, HEADER)
     credential, signed = head
     headers = request.headers
-    _check_all_signed(tuple(headers), signed)
+    check_all_signed(tuple(headers), signed)
     timestamp = headers.get("x-amz-date")
     if timestamp is None:
-        timestamp = _timestamp_of_date(headers.get("date"), signed)
-    signed_at = _epoch(timestamp, "AccessDenied")
+        timestamp = timestamp_of_date(headers.get("date"), signed)
+    signed_at = parse_timestamp(timestamp, HEADER)
     if credential.date != timestamp[:8]:
         raise malformed(HEADER, "the date of the credential is not the date of the request")
     return Proof(
         *credential,
         signed,
-        _signature(signature, HEADER),
+        parse_signature(signature, HEADER),
         HEADER,
         timestamp,
         signed_at,
         now - signed_at,
         None,
-        _payload_hash(request, credential.service, headers.get("x-amz-content-sha256"), HEADER),
+        payload_hash(request, credential.service, headers.get("x-amz-content-sha256"), HEADER),
         headers.get("x-amz-security-token", ""),
     )
 
@@ -205,7 +172,7 @@ def _authorization_head(text: str) -> tuple[Credential, tuple[str, ...]] | None:
     if not text.endswith("Signature="):
         return None
     credential, signed, _ = _authorization_parts(text)
-    return _credential(credential, HEADER), _signed_headers(signed, HEADER)
+    return parse_credential(credential, HEADER), parse_signed_headers(signed, HEADER)
 
 
 def _authorization_parts(text: str) -> tuple[str, str, str]:
@@ -280,24 +247,24 @@ def _presigned_proof(request: HttpRequest, parameters: dict[str, str], now: floa
             raise malformed(PRESIGNED, f"a presigned request needs the parameter `{name}`")
     if parameters["X-Amz-Algorithm"] != ALGORITHM:
         raise malformed(PRESIGNED, f"the algorithm must be {ALGORITHM}")
-    credential = _credential(parameters["X-Amz-Credential"], PRESIGNED)
-    signed = _signed_headers(parameters["X-Amz-SignedHeaders"], PRESIGNED)
+    credential = parse_credential(parameters["X-Amz-Credential"], PRESIGNED)
+    signed = parse_signed_headers(parameters["X-Amz-SignedHeaders"], PRESIGNED)
     headers = request.headers
-    _check_all_signed(tuple(headers), signed)
+    check_all_signed(tuple(headers), signed)
     timestamp = parameters["X-Amz-Date"]
-    signed_at = _epoch(timestamp, _CODES[PRESIGNED])
+    signed_at = parse_timestamp(timestamp, PRESIGNED)
     if credential.date != timestamp[:8]:
         raise malformed(PRESIGNED, "the date of the credential is not the date of the request")
     return Proof(
         *credential,
         signed,
-        _signature(parameters["X-Amz-Signature"], PRESIGNED),
+        parse_signature(parameters["X-Amz-Signature"], PRESIGNED),
         PRESIGNED,
         timestamp,
         signed_at,
         now - signed_at,
-        _expires(parameters["X-Amz-Expires"]),
-        _payload_hash(
+        parse_expires(parameters["X-Amz-Expires"]),
+        payload_hash(
             request,
             credential.service,
             _only("X-Amz-Content-Sha256", parameters, headers),
@@ -314,108 +281,3 @@ def _only(name: str, parameters: Mapping[str, str], headers: Mapping[str, str]) 
     if value is not None and other is not None and value != other:
         raise UnauthenticatedError("InvalidArgument", f"`{name}` is both in the query and a header")
     return other if value is None else value
-
-
-def _expires(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) <= 6 and 1 <= int(text) <= LONGEST_PRESIGNED:
-        return int(text)
-    raise malformed(
-        PRESIGNED, f"`X-Amz-Expires` must be a number of seconds from 1 to {LONGEST_PRESIGNED}"
-    )
-
-
-@lru_cache(maxsize=4096)
-def _credential(text: str, kind: str) -> Credential:
-    """Split `KEY/DATE/REGION/SERVICE/aws4_request`, from the right: MinIO's access key ids may hold a slash."""
-    if len(text) > CREDENTIAL_LIMIT or not text.isascii() or not text.isprintable():
-        raise malformed(kind, "the credential is too long or not printable ascii")
-    parts = text.rsplit("/", 4)
-    if len(parts) != 5 or not parts[0]:
-        raise malformed(kind, "the credential must be KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
-    access_key_id, date, region, service, terminator = parts
-    if terminator != TERMINATOR or len(date) != 8 or not date.isdigit() or not service:
-        raise malformed(kind, "the credential must be KEY/YYYYMMDD/REGION/SERVICE/aws4_request")
-    return Credential(
-        access_key_id, date, region, service, f"{date}/{region}/{service}/{TERMINATOR}"
-    )
-
-
-@lru_cache(maxsize=1024)
-def _signed_headers(text: str, kind: str) -> tuple[str, ...]:
-    names = tuple(text.split(";"))
-    if _SIGNED_HEADERS.fullmatch(text) is None or len(names) > HEADER_COUNT_LIMIT:
-        raise malformed(kind, "the signed headers must be lower-case names with `;` between them")
-    if any(left >= right for left, right in pairwise(names)):
-        raise malformed(kind, "the signed headers must be sorted, each once")
-    if "host" not in names:
-        raise malformed(kind, "the `host` header must be signed")
-    return names
-
-
-@lru_cache(maxsize=1024)
-def _check_all_signed(names: tuple[str, ...], signed: tuple[str, ...]) -> None:
-    for name in names:
-        if (
-            name.startswith(("x-amz-", "x-minio-"))
-            and name not in signed
-            and name not in UNSIGNED_HEADERS_ALLOWED
-        ):
-            raise UnauthenticatedError(
-                "AccessDenied",
-                f"there were headers present in the request which were not signed: {quote(name)}",
-            )
-
-
-def _signature(text: str, kind: str) -> str:
-    if len(text) != 64 or not text.isascii():
-        raise malformed(kind, "the signature must be 64 lower-case hexadecimal digits")
-    return text
-
-
-def _payload_hash(request: HttpRequest, service: str, stated: str | None, kind: str) -> str:
-    """Return what stands for the body in the canonical request.
-
-    S3 wants it stated (and takes `UNSIGNED-PAYLOAD` for presigned URLs that do not); other services hash the
-    body they receive, so it must be here unless it is empty.
-    """
-    if stated is not None:
-        if stated in _COMMON_PAYLOADS or _HEX64.fullmatch(stated) is not None:
-            return stated
-        raise UnauthenticatedError(
-            "InvalidArgument", "`x-amz-content-sha256` is neither a hash nor a known marker"
-        )
-    if service != "s3":
-        return sha256(request.body).hexdigest() if request.body else EMPTY_SHA256
-    if kind == PRESIGNED:
-        return UNSIGNED_PAYLOAD
-    raise UnauthenticatedError("InvalidRequest", "the header `x-amz-content-sha256` is missing")
-
-
-@lru_cache(maxsize=1024)
-def _epoch(timestamp: str, code: str) -> int:
-    problem = UnauthenticatedError(code, "the date of the request must be YYYYMMDDTHHMMSSZ")
-    match = _TIMESTAMP.fullmatch(timestamp)
-    if match is None:
-        raise problem
-    year, month, day, hour, minute, second = map(int, match.groups())
-    try:
-        return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
-    except ValueError:
-        raise problem from None
-
-
-def _timestamp_of_date(date: str | None, signed: tuple[str, ...]) -> str:
-    """Return the `Date` header (RFC 9110, 5.6.7, IMF-fixdate, or already basic ISO 8601) as a timestamp."""
-    if date is None or "date" not in signed:
-        raise UnauthenticatedError(
-            "AccessDenied", "a signed request needs an `x-amz-date` or a signed `date`"
-        )
-    match = _HTTP_DATE.fullmatch(date.strip())
-    if match is None or match["month"] not in _MONTHS:
-        return date.strip()
-    return f"{match['year']}{_MONTHS[match['month']]:02d}{match['day']}T{''.join(match.group(4, 5, 6))}Z"
-
-
-def malformed(kind: str, message: str) -> UnauthenticatedError:
-    """Make the error for a proof of `kind` that is not well-formed."""
-    return UnauthenticatedError(_CODES[kind], message)

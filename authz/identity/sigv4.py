@@ -21,15 +21,8 @@ from typing import Final
 from authz.errors import UnauthenticatedError, quote
 from authz.identity.canonical import canonical_request
 from authz.identity.http import HttpRequest
-from authz.identity.proof import (
-    ALGORITHM,
-    HEADER,
-    PAYLOAD_MARKERS,
-    TERMINATOR,
-    Proof,
-    find_proof,
-    malformed,
-)
+from authz.identity.proof import ALGORITHM, HEADER, Proof, find_proof
+from authz.identity.proof_parts import PAYLOAD_MARKERS, TERMINATOR, malformed
 
 __all__ = [
     "CLOCK_SKEW",
