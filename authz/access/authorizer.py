@@ -7,7 +7,7 @@ Not here: the algorithm (`policy/decide.py`), or what a request means (formats).
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from authz.access.entries import UserEntry
@@ -17,7 +17,7 @@ from authz.clock import Clock
 from authz.errors import UnavailableError
 from authz.policy.compile import PolicySet
 from authz.policy.decide import decide
-from authz.policy.decision import PRINCIPAL_DISABLED, Decision
+from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Verdict
 from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
 from authz.telemetry.metrics import Metrics
@@ -27,6 +27,13 @@ DECISION_ID_LENGTH: Final = 22
 
 RESOURCE_LIMIT: Final = 1024
 """Characters of a refused request's path that are recorded."""
+
+_WEIGHT: Final = {
+    Verdict.IMPLICITLY_DENIED: 0,
+    Verdict.ALLOWED: 1,
+    Verdict.EXPLICITLY_DENIED: 2,
+}
+"""Which of several verdicts about one thing counts."""
 
 
 class Answer(NamedTuple):
@@ -84,7 +91,9 @@ class Authorizer:
         """Return the age of what is in memory, in seconds; raises `UnavailableError` past the bound."""
         age = self._refresher.age()
         if age > self._max_staleness:
-            raise UnavailableError("the state in memory is too old to decide on")
+            if self._refresher.applied < 0:
+                raise UnavailableError("nothing has been loaded from the database yet; see /readyz")
+            raise UnavailableError("the state in memory is too old to decide on; see /readyz")
         return age
 
     def policies_of(self, entry: UserEntry) -> PolicySet:
@@ -106,6 +115,21 @@ class Authorizer:
         assert first is not None, "an answer needs a question"
         assert decision is not None
         return self.conclude(decision, first, asked, age)
+
+    def authorize_either(
+        self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
+    ) -> Answer:
+        """Decide `requests`, at least one, which say the same in several vocabularies.
+
+        A deny in either refuses; otherwise an allow in either suffices. One answer, counted and recorded once.
+        """
+        policies = self.policies_of(entry)
+        outcomes = [
+            (decide(request, policies) if entry.is_enabled else PRINCIPAL_DISABLED, request)
+            for request in requests
+        ]
+        decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
+        return self.conclude(decision, request, asked, age)
 
     def conclude(
         self, decision: Decision, request: AccessRequest, asked: Asked, age: float

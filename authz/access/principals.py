@@ -27,6 +27,7 @@ from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
 from authz.identity.records import Status, fold_name
 from authz.identity.sealing import KeyRing
+from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
 LOAD_ATTEMPTS: Final = 5
@@ -114,6 +115,7 @@ class Principals:
         self._load_limit = 2 * concurrent_loads
         self._slots = asyncio.Semaphore(concurrent_loads)
         self._freshness: Freshness | None = None
+        self._log = get_logger("access")
         self._reloads = 0
         self._count = metrics.cache_requests.inc
         metrics.cache_entries.read_from(lambda: len(self._keys), "access_key")
@@ -238,11 +240,19 @@ class Principals:
         if stored is None:
             self._absent.put(f"key:{access_key_id}", entry=True)
             return _Loaded(None, self.moment())
-        secret = self._key_ring.unseal(stored.sealed_secret, access_key_id.encode())
+        secret = self._unseal(stored)
         is_enabled = stored.key.status is Status.ENABLED
         entry = KeyEntry(access_key_id, secret, self._adopt(stored.owner), is_enabled=is_enabled)
         self._keys.put(access_key_id, entry)
         return _Loaded(entry, self.moment())
+
+    def _unseal(self, stored: StoredAccessKey) -> bytes:
+        try:
+            return self._key_ring.unseal(stored.sealed_secret, stored.key.id.encode())
+        except UnavailableError as error:
+            # Nobody but an operator can mend this: the key ring is not the one that sealed it.
+            self._log.error("secret_not_unsealed", access_key=stored.key.id, problem=error.message)
+            raise
 
     async def _read_user(self, name_key: str) -> _Loaded[UserEntry | None]:
         def concerns(found: StoredPrincipal | None, change: Change) -> bool:

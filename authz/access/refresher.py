@@ -149,13 +149,18 @@ class Refresher:
     async def listen(self) -> None:
         """Hear hints until cancelled, opening the connection again whenever it dies."""
         backoff = BACKOFF_START
+        is_lost = False
         while True:
             try:
                 async for revision in self._source.hints():
-                    backoff = BACKOFF_START
+                    if is_lost:
+                        self._log.info("hints_back")
+                    backoff, is_lost = BACKOFF_START, False
                     self.hint(revision)
             except AuthzError as error:
-                self._log.warning("hints_lost", problem=error.message)
+                if not is_lost:
+                    self._log.warning("hints_lost", problem=error.message)
+                is_lost = True
             self._metrics.watch_restarts.inc()
             await asyncio.sleep(_jittered(backoff))
             backoff = min(2 * backoff, BACKOFF_LIMIT)

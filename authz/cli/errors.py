@@ -105,8 +105,8 @@ GRPC_REFUSALS: Final[Mapping[str, Refusal]] = {
     ),
     "UNAVAILABLE": Refusal(
         ExitCode.UNAVAILABLE,
-        "is the service running there? start it with `authz serve`, name another with --address, "
-        "or ask `authz doctor`",
+        "`authz doctor` says what is missing; if nothing runs there, start it with `authz serve` or name "
+        "another with --address",
     ),
     "DEADLINE_EXCEEDED": Refusal(ExitCode.UNAVAILABLE, "try again, or wait longer with --timeout"),
     "RESOURCE_EXHAUSTED": Refusal(

@@ -15,7 +15,7 @@ from authz.control.limits import check_description
 from authz.control.lookup import get_policy
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
-from authz.errors import ConflictError, ForbiddenError, InUseError, OutdatedError, quote
+from authz.errors import ConflictError, InUseError, InvalidError, OutdatedError, quote
 from authz.identity.credential import (
     POLICY_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -90,7 +90,7 @@ class Policies:
     ) -> Written[ManagedPolicy]:
         """Change what is given and nothing else; the very same document makes no new version.
 
-        Raises `ParseError` for the document, `NotFoundError`, `ForbiddenError` for one that comes with the
+        Raises `ParseError` for the document, `NotFoundError`, `InvalidError` for one that comes with the
         software, and `ConflictError` when `expected_version` is given and is not the one that is stored.
         """
         check_description(description or "")
@@ -115,7 +115,7 @@ class Policies:
     ) -> Written[ManagedPolicy]:
         """Delete a policy; with `cascade`, detach it from everything first.
 
-        Raises `NotFoundError`, `ForbiddenError` for one that comes with the software, and `ConflictError` when
+        Raises `NotFoundError`, `InvalidError` for one that comes with the software, and `ConflictError` when
         it is attached or `expected_version` is not the one that is stored.
         """
 
@@ -145,8 +145,9 @@ def _edited(old: ManagedPolicy, document: str | None, description: str | None) -
 
 def _require_changeable(policy: ManagedPolicy) -> None:
     if policy.is_managed_by_service:
-        raise ForbiddenError(
-            f"policy {quote(policy.name)} comes with the software and is read-only"
+        raise InvalidError(
+            f"policy {quote(policy.name)} comes with the software and is read-only; create one of your own",
+            field="name",
         )
 
 

@@ -29,7 +29,8 @@ from authz.identity.credential import (
 from authz.identity.sealing import KEY_SIZE, KeyRing, parse_key_ring
 
 PRIVATE: Final = 0o600
-OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+OTHERS: Final = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
+"""What nobody else may have. A group may read: that is how orchestrators mount secrets."""
 
 
 class RootCredential(NamedTuple):

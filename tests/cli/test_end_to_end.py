@@ -197,7 +197,7 @@ def test_a_mistake_in_a_document_is_named_with_its_place(run):
 
 
 def test_policies_that_come_with_the_software_are_read_only(run):
-    assert run("policy", "delete", "readonly").exit_code == ExitCode.DENIED
+    assert run("policy", "delete", "readonly").exit_code == ExitCode.USAGE
 
 
 def test_a_group_grants_to_its_members(run):

@@ -1,6 +1,6 @@
 import pytest
 
-from authz.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, ParseError
+from authz.errors import ConflictError, InvalidError, NotFoundError, ParseError
 from authz.identity.records import TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql.engine import Database
@@ -80,7 +80,7 @@ async def test_policies_that_come_with_the_software_are_read_only(
         control.policies.delete("readonly"),
         control.policies.delete("readonly", cascade=True),
     ):
-        with pytest.raises(ForbiddenError, match="read-only"):
+        with pytest.raises(InvalidError, match="read-only"):
             await call
     with pytest.raises(ConflictError):
         await control.policies.create("READONLY", DENY_ALL)
