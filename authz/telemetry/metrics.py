@@ -119,8 +119,13 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(self)
+        self._add_costs()
+        self._add_answers()
+        self._add_state()
+        self._add_records()
 
-        # What each request cost.
+    def _add_costs(self) -> None:
+        """Define what each request cost."""
         self.check_seconds = Histogram(
             "authz_check_seconds",
             "Time to answer one check, from its bytes to the answer's, by surface.",
@@ -147,7 +152,8 @@ class Metrics(Collector):
             ["grpc_type", "grpc_service", "grpc_method"],
         )
 
-        # What was answered.
+    def _add_answers(self) -> None:
+        """Define what was answered."""
         self.decisions = Counter(
             "authz_decisions_total",
             "Decisions made, by surface, verdict and the step that gave it.",
@@ -169,7 +175,8 @@ class Metrics(Collector):
             ["surface"],
         )
 
-        # What is in memory, and how fresh it is.
+    def _add_state(self) -> None:
+        """Define what is in memory, and how fresh it is."""
         self.cache_requests = Counter(
             "authz_cache_requests_total",
             "Look-ups in a cache of the data plane, by cache and result (hit, miss, negative).",
@@ -204,7 +211,8 @@ class Metrics(Collector):
             ["mode"],
         )
 
-        # What was recorded.
+    def _add_records(self) -> None:
+        """Define what was recorded, and what runs."""
         self.decision_log_written = Counter(
             "authz_decision_log_written_total", "Records written to the decision log."
         )
