@@ -22,7 +22,7 @@ from authz.formats.s3_actions import BUCKET, OBJECT, SERVICE, Key, Operation
 from authz.formats.s3_xml import STATUS
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.conditions import NULL, OPERATORS
-from authz.serving.admin_rules import PACKAGE, RULES
+from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS
 from authz.serving.errors import RENDERINGS
 from authz.settings import Loaded, Settings
 from authz.telemetry.decision_log import DecisionRecord
@@ -120,11 +120,13 @@ def metrics() -> str:
 def admin_methods() -> str:
     """Every method of the admin API with the rights it asks for, in both vocabularies."""
     rows = []
-    for method, rule in RULES.items():
+    for method, needed in REQUIREMENTS.items():
         _, service, name, *choice = method.removeprefix(f"/{PACKAGE}").replace(".", "/").split("/")
         shown = f"{service}.{name}" + (f" ({choice[0]})" if choice else "")
-        resource = f"{rule.kind}/{{{rule.name}}}" if rule.name else f"{rule.kind}/"
-        rows.append((shown, _code(rule.action), _code(rule.admin_action or ""), _code(resource)))
+        resource = f"{needed.kind}/{{{needed.name}}}" if needed.name else f"{needed.kind}/"
+        rows.append(
+            (shown, _code(needed.action), _code(needed.admin_action or ""), _code(resource))
+        )
     return _table(
         ("method", "action", "or MinIO's", "resource, after `arn:aws:iam::ACCOUNT:`"), rows
     )

@@ -23,7 +23,6 @@ DOCSTRING_LINES = 2
 
 OPEN = {
     "size": {"bootstrap.py"},
-    "function": {"telemetry/metrics.py"},
     "docstring": {
         "__main__.py",
         "cli/completion.py",
@@ -53,11 +52,13 @@ OPEN = {
 """Modules that do not keep a rule yet. Nothing is added here; what is mended is taken out."""
 
 FORBIDDEN_WORDS = frozenset({
-    "entity", "helper", "helpers", "manager", "managers", "misc", "subject", "subjects", "util", "utils",
+    "entities", "entity", "helper", "helpers", "manager", "managers", "misc", "permission", "permissions",
+    "rule", "rules", "subject", "subjects", "util", "utils",
 })  # fmt: skip
 """Words that hide what a thing is, or a second word for what the glossary calls otherwise."""
 
-FORBIDDEN_FILES = FORBIDDEN_WORDS | {"common"}
+FORBIDDEN_FILES = FORBIDDEN_WORDS - {"rules"} | {"common"}
+"""For files too; but `rules` is what Prometheus calls its alerts."""
 
 FORBIDDEN_TEXTS = {
     "a package registry": re.compile(

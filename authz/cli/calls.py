@@ -1,6 +1,6 @@
 """What the commands of the admin API share: call, then print the thing, the list, or what was done.
 
-Printing follows one rule, so that scripts can rely on it: `--json` of one thing is the answer as it came
+Printing goes one way, so that scripts can rely on it: `--json` of one thing is the answer as it came
 (`{"user": {…}, "revision": 7}`), of a listing all pages in one (`{"users": […]}`).
 """
 

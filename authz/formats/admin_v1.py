@@ -4,7 +4,8 @@ Requests become plain values here: a status that was left out is `None`, an upda
 mask lists. Records become messages with the ARN and the times that callers expect. Secrets
 leave through one function, `render_secret`, for the one answer that shows one.
 
-Not here: which names and documents are acceptable (`control`), or who may ask (`serving/admin_rules.py`).
+Not here: which names and documents are acceptable (`control`), or who may ask
+(`serving/admin_requirements.py`).
 """
 
 from collections.abc import Mapping

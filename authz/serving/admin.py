@@ -1,8 +1,9 @@
 """Administrators ask (`authz.admin.v1`): keep users, access keys, groups, policies and attachments.
 
-Every method goes the same way: read the message, look up what it needs (`serving/admin_rules.py`), pass the
-gate, then call the use-case (`serving/admin_handlers.py`). The way is built here, once, for every method of the
-services' descriptors, so no method can be without its gate; one without a handler stops the start.
+Every method goes the same way: read the message, look up what it needs
+(`serving/admin_requirements.py`), pass the gate, then call the use-case (`serving/admin_handlers.py`). The way
+is built here, once, for every method of the services' descriptors, so no method can be without its gate; one
+without a handler stops the start.
 
 Not here: what a change means (`control`), or how messages are read and written (`formats/admin_v1.py`).
 """
@@ -17,7 +18,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from authz.formats.authz_v1 import parse_message
 from authz.policy.request import Principal
-from authz.serving.admin_rules import find_rule, resource_of
+from authz.serving.admin_requirements import find_requirement, resource_of
 from authz.serving.call import Call, Method, Methods
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
@@ -72,9 +73,9 @@ class AdminSurface:
     def _guard(self, path: str, kind: type[Message], handler: Handler) -> Method:
         async def method(raw: bytes, call: Call) -> bytes:
             request = parse_message(kind, raw)
-            rule = find_rule(path, request)
-            resource = resource_of(rule, request, self._account)
-            await self._gate.admit(call, raw, rule.action, rule.admin_action, resource)
+            needed = find_requirement(path, request)
+            resource = resource_of(needed, request, self._account)
+            await self._gate.admit(call, raw, needed.action, needed.admin_action, resource)
             answer = await handler(request)
             return answer.SerializeToString()
 

@@ -17,7 +17,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf.empty_pb2 import Empty
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from authz.serving.admin_rules import RULES
+from authz.serving.admin_requirements import REQUIREMENTS
 from bench.freshness import replicas
 from tests.acceptance.stack import Stack, make_user, s3_client, status_of_list
 from tests.servers.admin_client import AdminClient, statement
@@ -201,7 +201,7 @@ METHODS = (
     "/authz.v1.AuthorizationService/BatchAuthorize",
     "/authz.v1.AuthorizationService/Explain",
     "/authz.v1.AuthenticationService/Authenticate",
-    *sorted({name.rsplit("/", 1)[0] if name.count("/") > 2 else name for name in RULES}),
+    *sorted({name.rsplit("/", 1)[0] if name.count("/") > 2 else name for name in REQUIREMENTS}),
 )
 
 TOLERABLE = {

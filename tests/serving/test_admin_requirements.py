@@ -6,7 +6,7 @@ import pytest
 
 from authz.errors import InvalidError
 from authz.serving.admin import SERVICES, list_methods
-from authz.serving.admin_rules import RULES, find_rule, resource_of
+from authz.serving.admin_requirements import REQUIREMENTS, find_requirement, resource_of
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
@@ -27,14 +27,14 @@ def choices_of(kind) -> list[str]:
 
 @pytest.mark.parametrize(("path", "name", "kind"), METHODS, ids=[path for path, _, _ in METHODS])
 def test_every_method_has_a_row_for_everything_it_can_be_about(path, name, kind):
-    keys = [path] if path in RULES else [f"{path}/{choice}" for choice in choices_of(kind)]
+    keys = [path] if path in REQUIREMENTS else [f"{path}/{choice}" for choice in choices_of(kind)]
     assert keys
-    assert set(keys) <= set(RULES)
+    assert set(keys) <= set(REQUIREMENTS)
 
 
 def test_every_row_belongs_to_a_method():
     known = {path for path, _, _ in METHODS}
-    assert {"/".join(key.split("/")[:3]) for key in RULES} == known
+    assert {"/".join(key.split("/")[:3]) for key in REQUIREMENTS} == known
 
 
 def test_all_services_of_the_package_are_served():
@@ -43,18 +43,18 @@ def test_all_services_of_the_package_are_served():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("key", RULES)
+@pytest.mark.parametrize("key", REQUIREMENTS)
 def test_a_row_speaks_both_vocabularies(key):
-    rule = RULES[key]
-    assert re.fullmatch(r"iam:[A-Z][A-Za-z]+", rule.action)
-    assert rule.admin_action is None or re.fullmatch(r"admin:[A-Z][A-Za-z]+", rule.admin_action)
+    needed = REQUIREMENTS[key]
+    assert re.fullmatch(r"iam:[A-Z][A-Za-z]+", needed.action)
+    assert needed.admin_action is None or re.fullmatch(r"admin:[A-Z][A-Za-z]+", needed.admin_action)
 
 
 @pytest.mark.parametrize(("path", "name", "kind"), METHODS, ids=[path for path, _, _ in METHODS])
 def test_a_row_names_a_text_field_of_its_request(path, name, kind):
-    for key in (key for key in RULES if key == path or key.startswith(f"{path}/")):
+    for key in (key for key in REQUIREMENTS if key == path or key.startswith(f"{path}/")):
         fields, field = kind.DESCRIPTOR.fields_by_name, None
-        for part in filter(None, RULES[key].name.split(".")):
+        for part in filter(None, REQUIREMENTS[key].name.split(".")):
             field = fields[part]
             fields = field.message_type.fields_by_name if field.message_type else {}
         assert field is None or field.type == field.TYPE_STRING
@@ -99,14 +99,14 @@ def test_a_row_names_a_text_field_of_its_request(path, name, kind):
     ],
 )  # fmt: skip
 def test_a_call_is_about_what_it_names(method, request_message, action, resource):
-    rule = find_rule(PACKAGE + method, request_message)
-    assert rule.action == action
-    assert resource_of(rule, request_message, ACCOUNT) == f"arn:aws:iam::{ACCOUNT}:{resource}"
+    needed = find_requirement(PACKAGE + method, request_message)
+    assert needed.action == action
+    assert resource_of(needed, request_message, ACCOUNT) == f"arn:aws:iam::{ACCOUNT}:{resource}"
 
 
 def test_a_call_that_does_not_say_what_it_is_about_is_refused():
     with pytest.raises(InvalidError) as caught:
-        find_rule(
+        find_requirement(
             f"{PACKAGE}AttachmentService/AttachPolicy", attachment_service_pb2.AttachPolicyRequest()
         )
     assert caught.value.field == "target"

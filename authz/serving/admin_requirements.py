@@ -1,0 +1,146 @@
+"""Which right each method of the admin API asks for: one table, a row a method.
+
+The words are AWS's, so that policies written for AWS say here what they say there; beside them stands the
+action of MinIO's vocabulary that guards the same thing, `None` where it has none. The resource is what the
+call is about, by its ARN, so that a policy can hand out the care of some users only.
+
+A method that speaks of one of several kinds of things (the target of an attachment) has a row for each kind.
+Sources: AWS, "Service Authorization Reference: IAM"; MinIO, "Policy Management: admin actions".
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from google.protobuf.message import Message
+
+from authz.errors import InvalidError
+from authz.policy.arn import group_arn, policy_arn, user_arn
+
+PACKAGE: Final = "authz.admin.v1"
+
+
+class Requirement(NamedTuple):
+    """What a call needs: AWS's action, MinIO's, and on what.
+
+    `kind` is `user`, `group` or `policy`; `name` is the request's field that holds the name, by a dotted path,
+    empty for all of the kind (the ARN ends after its slash, as in AWS).
+    """
+
+    action: str
+    admin_action: str | None
+    kind: str
+    name: str = ""
+
+
+_ARNS: Final = {"user": user_arn, "group": group_arn, "policy": policy_arn}
+
+_USERS: Final[Mapping[str, Requirement]] = {
+    "CreateUser": Requirement("iam:CreateUser", "admin:CreateUser", "user", "name"),
+    "GetUser": Requirement("iam:GetUser", "admin:GetUser", "user", "name"),
+    "ListUsers": Requirement("iam:ListUsers", "admin:ListUsers", "user"),
+    # MinIO asks for EnableUser whether a user is enabled or disabled.
+    "UpdateUser": Requirement("iam:UpdateUser", "admin:EnableUser", "user", "user.name"),
+    "DeleteUser": Requirement("iam:DeleteUser", "admin:DeleteUser", "user", "name"),
+}
+
+# What MinIO calls a service account is what AWS calls one more access key of a user.
+_ACCESS_KEYS: Final[Mapping[str, Requirement]] = {
+    "CreateAccessKey": Requirement(
+        "iam:CreateAccessKey", "admin:CreateServiceAccount", "user", "user_name"
+    ),
+    "GetAccessKey": Requirement(
+        "iam:GetAccessKeyLastUsed", "admin:ListServiceAccounts", "user", "user_name"
+    ),
+    "ListAccessKeys": Requirement(
+        "iam:ListAccessKeys", "admin:ListServiceAccounts", "user", "user_name"
+    ),
+    "UpdateAccessKey": Requirement(
+        "iam:UpdateAccessKey", "admin:UpdateServiceAccount", "user", "access_key.user_name"
+    ),
+    "DeleteAccessKey": Requirement(
+        "iam:DeleteAccessKey", "admin:RemoveServiceAccount", "user", "user_name"
+    ),
+}
+
+# In MinIO a group comes with its first member and goes with its last.
+_GROUPS: Final[Mapping[str, Requirement]] = {
+    "CreateGroup": Requirement("iam:CreateGroup", "admin:AddUserToGroup", "group", "name"),
+    "GetGroup": Requirement("iam:GetGroup", "admin:GetGroup", "group", "name"),
+    "ListGroups": Requirement("iam:ListGroups", "admin:ListGroups", "group"),
+    "UpdateGroup": Requirement("iam:UpdateGroup", "admin:EnableGroup", "group", "group.name"),
+    "DeleteGroup": Requirement("iam:DeleteGroup", "admin:RemoveUserFromGroup", "group", "name"),
+    "AddGroupMembers": Requirement(
+        "iam:AddUserToGroup", "admin:AddUserToGroup", "group", "group_name"
+    ),
+    "RemoveGroupMembers": Requirement(
+        "iam:RemoveUserFromGroup", "admin:RemoveUserFromGroup", "group", "group_name"
+    ),
+    "ListGroupMembers": Requirement("iam:GetGroup", "admin:GetGroup", "group", "group_name"),
+    "ListGroupsForUser": Requirement("iam:ListGroupsForUser", "admin:GetUser", "user", "user_name"),
+}
+
+_POLICIES: Final[Mapping[str, Requirement]] = {
+    "CreatePolicy": Requirement("iam:CreatePolicy", "admin:CreatePolicy", "policy", "name"),
+    "GetPolicy": Requirement("iam:GetPolicy", "admin:GetPolicy", "policy", "name"),
+    "ListPolicies": Requirement("iam:ListPolicies", "admin:ListUserPolicies", "policy"),
+    "UpdatePolicy": Requirement(
+        "iam:CreatePolicyVersion", "admin:CreatePolicy", "policy", "policy.name"
+    ),
+    "DeletePolicy": Requirement("iam:DeletePolicy", "admin:DeletePolicy", "policy", "name"),
+}
+
+_ATTACH: Final = "admin:AttachUserOrGroupPolicy"
+_ATTACHMENTS: Final[Mapping[str, Requirement]] = {
+    "AttachPolicy/user_name": Requirement("iam:AttachUserPolicy", _ATTACH, "user", "user_name"),
+    "AttachPolicy/group_name": Requirement("iam:AttachGroupPolicy", _ATTACH, "group", "group_name"),
+    "DetachPolicy/user_name": Requirement("iam:DetachUserPolicy", _ATTACH, "user", "user_name"),
+    "DetachPolicy/group_name": Requirement("iam:DetachGroupPolicy", _ATTACH, "group", "group_name"),
+    "ListAttachments/user_name": Requirement(
+        "iam:ListAttachedUserPolicies", "admin:GetUser", "user", "user_name"
+    ),
+    "ListAttachments/group_name": Requirement(
+        "iam:ListAttachedGroupPolicies", "admin:GetGroup", "group", "group_name"
+    ),
+    "ListAttachments/policy_name": Requirement(
+        "iam:ListEntitiesForPolicy", "admin:ListUserPolicies", "policy", "policy_name"
+    ),
+}
+
+_SERVICES: Final = {
+    "UserService": _USERS,
+    "AccessKeyService": _ACCESS_KEYS,
+    "GroupService": _GROUPS,
+    "PolicyService": _POLICIES,
+    "AttachmentService": _ATTACHMENTS,
+}
+
+REQUIREMENTS: Final[Mapping[str, Requirement]] = {
+    f"/{PACKAGE}.{service}/{method}": needed
+    for service, methods in _SERVICES.items()
+    for method, needed in methods.items()
+}
+"""Full method name, with the set field of a oneof after one more slash → what the call needs."""
+
+
+def find_requirement(method: str, request: Message) -> Requirement:
+    """Return what `request` to `method` needs; raises `InvalidError` when it does not say what it is about."""
+    needed = REQUIREMENTS.get(method)
+    if needed is not None:
+        return needed
+    # Only a method whose request has one choice of what it is about has no row of its own.
+    choice = request.DESCRIPTOR.oneofs[0].name
+    chosen = request.WhichOneof(choice)
+    if chosen is None:
+        kinds = " or ".join(field.name for field in request.DESCRIPTOR.oneofs[0].fields)
+        raise InvalidError(f"set one of {kinds}", field=choice)
+    return REQUIREMENTS[f"{method}/{chosen}"]
+
+
+def resource_of(needed: Requirement, request: Message, account: str) -> str:
+    """Return the ARN of what `request` is about, in `account`."""
+    name: object = ""
+    if needed.name:
+        name = request
+        for part in needed.name.split("."):
+            name = getattr(name, part)
+    return _ARNS[needed.kind](account, str(name))
