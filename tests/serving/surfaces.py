@@ -130,7 +130,7 @@ def question(
     lines = {":authority": headers.pop("host"), ":path": path, ":method": method, ":scheme": "http"}
     for name, value in [*lines.items(), *headers.items(), *extra]:
         if raw:
-            http.header_map.headers.add(key=name, raw_value=value.encode("latin-1"))
+            http.header_map.headers.add(key=name, raw_value=value.encode("latin-1", "replace"))
         else:
             http.headers[name] = value
     request.attributes.source.address.socket_address.address = "192.0.2.7"
