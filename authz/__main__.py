@@ -1,4 +1,8 @@
-"""`python -m authz`, and what the installed command `authz` runs. Everything else is in `authz/cli`."""
+"""`python -m authz`, and what the installed command `authz` runs.
+
+It only names the program, so that help and errors say `authz` however it was started. What the command can do
+is in `authz/cli`; the commands there start the service through `authz/bootstrap`.
+"""
 
 from authz.cli.main import cli
 

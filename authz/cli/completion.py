@@ -1,4 +1,11 @@
-"""`authz completion`: the script that teaches a shell the commands, made by click."""
+"""`authz completion`: the script that teaches a shell the commands.
+
+click makes the script, and the script asks `authz` itself for each completion (by the variable `VARIABLE`), so
+what a shell offers is always what the installed version understands. It is printed, never written anywhere:
+where it belongs is for the user and the shell to say.
+
+Source: click, "Shell Completion".
+"""
 
 import click
 from click.shell_completion import get_completion_class

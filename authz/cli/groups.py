@@ -1,4 +1,11 @@
-"""`authz group`: sets of users that policies are attached to once."""
+"""`authz group`: sets of users that policies are attached to once.
+
+Each command is one call of `GroupService` and prints its answer; names and limits are checked by the service
+alone, so that there is one opinion of them. Disabling a group takes away what it allows and keeps what it
+denies, since a switch must not widen anybody's access.
+
+Not here: attaching policies to groups (`policies.py`), emptying a group before it is deleted (`cascade.py`).
+"""
 
 import click
 from google.protobuf.field_mask_pb2 import FieldMask

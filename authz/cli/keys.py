@@ -1,4 +1,11 @@
-"""`authz key`: the access keys that users sign with."""
+"""`authz key`: the access keys that users sign with.
+
+A secret is printed once, by the `create` that made it; the service has no call that shows it again. A secret of
+the caller's own is read from a file or standard input and never from an option, because every process of the
+machine can read a command line.
+
+A key is always named together with its user: who may touch whose keys is decided by the user's name.
+"""
 
 from typing import IO
 

@@ -1,4 +1,11 @@
-"""The root command: global options and the table of commands, which are imported only when they run."""
+"""The root command: global options, the table of commands, and how errors end the process.
+
+A command's module is imported only when the command runs, and help is written from the table, so that `--help`
+and completion do not wait for gRPC or SQLAlchemy. Options are read once, into a `Session`, which every
+command is handed.
+
+Errors of the house become one line on stderr and an exit code (`errors.py`). Not here: any command.
+"""
 
 import importlib
 from pathlib import Path

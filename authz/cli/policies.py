@@ -1,4 +1,11 @@
-"""`authz policy`: documents that say who may do what, and whom they hold for."""
+"""`authz policy`: documents that say who may do what, and whom they hold for.
+
+A document goes to the service as it was written and comes back byte for byte (`get --document`), so it can be
+kept in a repository and compared; whether it says something is for the service to judge, which answers with the
+place of a mistake. Attaching is here too, as it is of policies that people ask "where does it hold?".
+
+Not here: asking what policies amount to (`questions.py`).
+"""
 
 from typing import IO
 

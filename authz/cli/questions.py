@@ -1,4 +1,11 @@
-"""`authz check` and `authz explain`: may this user do that, and why?"""
+"""`authz check` and `authz explain`: may this user do that, and why?
+
+Both put the question to `authz.v1` of a running service, so the answer is the one that a proxy would get at
+that revision, not one computed aside. `check` answers by its exit code, for scripts; `explain` shows every
+statement with what matched and what did not, and the statement that came nearest to allowing.
+
+`check` goes unsigned; `explain` is signed, because it shows what policies say.
+"""
 
 from collections.abc import Sequence
 from typing import Any

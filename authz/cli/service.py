@@ -1,4 +1,12 @@
-"""`authz serve`, `authz migrate`, `authz config`: the service itself, on its own machine."""
+"""`authz serve`, `authz migrate`, `authz config`: the service itself, on its own machine.
+
+These read the service's settings (`AUTHZ_…` and a file), where all other commands know an address and a
+credential. `migrate` is a command of its own for PostgreSQL, whose schema is brought up to date by one step of
+a deployment and not by whichever replica starts first; an embedded database `serve` migrates itself.
+
+Everything heavy is imported inside the commands, so that `--help` stays quick. Not here: how the service is
+put together (`authz/bootstrap`), what the settings mean (`authz/settings.py`).
+"""
 
 from pathlib import Path
 from typing import Any

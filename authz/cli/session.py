@@ -1,4 +1,11 @@
-"""One run of the command line: its global options, its credential, its client, and how it prints."""
+"""One run of the command line: its global options, its credential, its client, and how it prints.
+
+A credential comes from `AUTHZ_ACCESS_KEY` and `AUTHZ_SECRET_KEY`, or else from a file, by default the one the
+service wrote for root into its data folder: on the service's own machine nothing need be configured. It is
+read only when a call is to be signed, so commands that need none work without.
+
+`--json` may stand before or after a command's name. Not here: calls and signatures (`client.py`).
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,12 @@
-"""`authz user`: the people and applications that act."""
+"""`authz user`: the people and applications that act.
+
+Each command is one call of `UserService` and prints its answer; names and tags are checked by the service
+alone, so that there is one opinion of them. A new user can do nothing until a policy is attached to it or to a
+group it is in.
+
+Not here: a user's access keys (`keys.py`), its groups (`groups.py`), its policies (`policies.py`), or what must
+go before it can be deleted (`cascade.py`).
+"""
 
 import click
 from google.protobuf.field_mask_pb2 import FieldMask

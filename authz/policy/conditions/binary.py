@@ -1,4 +1,11 @@
-"""`BinaryEquals`: bytes, written in base64 on both sides (AWS, "Binary condition operators"; RFC 4648 §4)."""
+"""`BinaryEquals`: bytes, written in base64 on both sides and compared once decoded.
+
+Base64 is read strictly: padding must be there, and a character outside the alphabet is refused rather than
+skipped, so that no two readers can see different bytes in one text. A listed value that is not base64 stops
+the policy from compiling; a request's value that is not is unevaluable: no allow, and no way around a deny.
+
+Source: AWS, "Binary condition operators"; RFC 4648 §4.
+"""
 
 import binascii
 from base64 import b64decode

@@ -1,4 +1,11 @@
-"""`Bool`: `true` and `false`, in any case."""
+"""`Bool`: `true` and `false`, in any case, since JSON, YAML and people write them differently.
+
+Nothing else is a boolean: not `1`, not `yes`, not the empty text. In a policy such a value is a mistake and
+refused; in a request it is unevaluable: no allow, and no way around a deny. `parse_booleans` also serves
+`Null`, whose listed values are of the same kind.
+
+Source: AWS, "Boolean condition operators".
+"""
 
 from typing import Final
 

@@ -1,4 +1,13 @@
-"""Matchers of ARNs, part by part, and the two relations for all that begins with a prefix."""
+"""Matchers of ARNs, part by part, and the two relations for all that begins with a prefix.
+
+A pattern is cut at its first five colons, as the requested ARN is, so that a wildcard stays within its part:
+`arn:aws:s3:::a*` cannot reach into another service. Where the first five parts are plain text, that holds
+by itself, and the whole is matched at once, which is what nearly all policies come to.
+
+The relations are for questions about every resource below a prefix at once: an allow must *cover* it (match
+all), a deny need only *overlap* it (match one), and with `NotResource` the other way round. Not here: which
+matcher a text gets (`globs.py`), or how ARNs are built (`policy/arn.py`).
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Final

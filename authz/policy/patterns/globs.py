@@ -1,4 +1,12 @@
-"""Matchers of whole texts, each the cheapest that does: equality, prefix, segments, regex, automaton."""
+"""Matchers of whole texts, each the cheapest that does: equality, prefix, segments, regex, automaton.
+
+The choice is made once, when a policy is compiled, from the shape of the pattern alone. All of them take time
+linear in the text for any pattern: a stranger picks the text, and the author of one policy must not be able to
+slow down the decisions of others.
+
+Patterns with holes are completed for each request and then compiled too; the last of these are remembered,
+since the same user asks again. Not here: reading patterns (`tokens.py`), parts of ARNs (`arns.py`).
+"""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,12 @@
-"""A pattern as a sequence of tokens: literal text, wildcards, and holes to be filled from the request."""
+"""A pattern as a sequence of tokens: literal text, wildcards, and holes to be filled from the request.
+
+Holes are tokens of their own and are filled with literal text, so that a `*` in a user's name or tag is never
+a wildcard: text from a request cannot widen a policy. Patterns that mean the same normalize to the same
+tokens, which keeps the choice of a matcher (`globs.py`) a matter of shape.
+
+Not here: where holes come from and how `${…}` is written (`policy/variables.py`). Source: AWS, "IAM JSON policy
+elements: Resource" (wildcards) and "Variables and tags".
+"""
 
 import re
 from collections.abc import Callable, Iterable

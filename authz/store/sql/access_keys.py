@@ -1,4 +1,10 @@
-"""Access keys in SQL: implements `control.ports.AccessKeyRecords`. Secrets arrive and stay sealed."""
+"""Access keys in SQL: implements `control.ports.AccessKeyRecords`.
+
+Secrets arrive sealed, stay sealed, and are not among the columns read here: administrators are never shown one,
+so what keeps records has no need of them. The data plane reads them on its own way (`source.py`).
+
+Ids are compared byte by byte. Rows carry their owner's name, joined in, since records speak of users by name.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,9 @@
-"""What the families of records share: a connection, the changes noted, and rows in a stable order."""
+"""What the families of records share: a connection, the changes noted, and rows in a stable order.
+
+A family sees the one transaction it was made for and neither begins nor commits (`store.py` does). Whatever it
+writes it also notes in `Changes`, or the data plane would not learn of it. Slices go by key, not by offset, so
+that a page costs the same however deep it lies and rows that come or go shift nothing.
+"""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,11 @@
-"""Groups and memberships in SQL: implements `control.ports.GroupRecords`."""
+"""Groups and memberships in SQL: implements `control.ports.GroupRecords`.
+
+A membership is a change of the user and not of the group: what the data plane holds is each user with the
+groups it is in, so it must read that user again. A change of a group itself is noted as the group's.
+
+Nothing is deleted that a row still refers to; foreign keys hold, and the use case clears or refuses first
+(`control/groups.py`).
+"""
 
 from collections.abc import Sequence
 

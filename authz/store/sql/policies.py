@@ -1,4 +1,10 @@
-"""Managed policies in SQL: implements `control.ports.PolicyRecords`."""
+"""Managed policies in SQL: implements `control.ports.PolicyRecords`.
+
+A document is kept as text, byte for byte as its author sent it, and never looked into here. One row is the
+policy at its newest version: the version counts up in place, and older documents are not kept.
+
+Which policies may be changed at all (those that come with the software may not) is for `control/policies.py`.
+"""
 
 from collections.abc import Sequence
 

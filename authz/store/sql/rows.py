@@ -1,4 +1,11 @@
-"""Rows ↔ records, one pair a table; the only place that knows which column holds what."""
+"""Rows ↔ records, one pair of functions a table; the only place that knows which column holds what.
+
+A column that the records do not have is made here: `name_key`, the folded name that names are compared and
+ordered by. A status or origin that no version of the software has written raises rather than being guessed,
+so a row that was changed by hand cannot turn into a grant.
+
+Not here: types and constraints (`tables.py`), queries (the families), sealed secrets.
+"""
 
 from typing import Any
 

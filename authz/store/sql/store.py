@@ -1,4 +1,11 @@
-"""Transactions over all families of records: implements `control.ports.Store`."""
+"""Transactions over all families of records: implements `control.ports.Store`.
+
+The order of a write is what the data plane's freshness rests on: lock the revision, so that writers take
+turns; run the change; append what it noted to the change log under one new revision; commit all of it or
+nothing. Only then is `on_commit` called, so nobody hears of a revision that could still be undone.
+
+Not here: connections and retries (`engine.py`), the log itself (`change_log.py`).
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar

@@ -1,4 +1,9 @@
-"""Users in SQL: implements `control.ports.UserRecords`."""
+"""Users in SQL: implements `control.ports.UserRecords`.
+
+A change is noted by the user's id, and also by name where a name begins or ceases to mean this user: the data
+plane remembers who a name is, and remembers names that nobody has. A user created again under the name of a
+deleted one is another row with another id.
+"""
 
 from collections.abc import Collection, Sequence
 

@@ -1,4 +1,9 @@
-"""Records, attachments, the change log and its revision. Forward only."""
+"""Records, attachments, the change log and its revision: the first schema.
+
+It spells the tables out instead of importing `tables.py`, so that it goes on making what it made when it was
+released, whatever the tables become; a test holds the sum of all migrations and `tables.py` together.
+Forward only: to go back is to restore a backup. Why columns are what they are is said in `tables.py`.
+"""
 
 import sqlalchemy as sa
 from alembic import op
