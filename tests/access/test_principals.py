@@ -9,7 +9,7 @@ from sqlalchemy import text
 from authz.access.ports import ChangeKind
 from authz.errors import OverloadedError, UnavailableError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import OBJECT, PUT, following, policy
+from tests.access.world import GET, OBJECT, PUT, following, policy
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
 
@@ -290,6 +290,22 @@ async def test_a_disabled_group_grants_nothing_and_still_denies(world):
     await control.attachments.attach("all", USER, "alice")
     await world.settle()
     assert await world.can(action=PUT)
+
+
+async def test_an_edited_policy_of_a_disabled_group_denies_what_it_says_now(world):
+    control = world.control
+    await make_key(world)
+    await control.policies.create("all", policy())
+    await control.policies.create("no puts", policy("Deny", PUT))
+    await control.groups.create("staff", status=Status.DISABLED)
+    await control.groups.add_members("staff", ["alice"])
+    await control.attachments.attach("all", USER, "alice")
+    await control.attachments.attach("no puts", GROUP, "staff")
+    await world.settle()
+    assert (await world.can(), await world.can(action=PUT)) == (True, False)
+    await control.policies.update("no puts", document=policy("Deny", GET))
+    await world.settle()
+    assert (await world.can(), await world.can(action=PUT)) == (False, True)
 
 
 async def test_users_with_the_same_attachments_share_one_compiled_set(world):

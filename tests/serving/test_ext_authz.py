@@ -100,6 +100,19 @@ async def test_nothing_of_one_answer_shows_in_another(ask, credential, world):
     assert len(seen) == 12
 
 
+async def test_users_allowed_by_the_same_statement_are_told_apart(ask, credential, world):
+    control = world.control
+    await control.users.create("bob")
+    await control.attachments.attach("gets", TargetKind.USER, "bob")
+    made = (await control.access_keys.create("bob")).value
+    await world.settle()
+    bob = (made.key.id, made.secret.reveal())
+    for who, name in ((credential, "alice"), (bob, "bob"), (credential, "alice")):
+        answer = await ask(who)
+        arn = f"arn:aws:iam::{ACCOUNT}:user/{name}"
+        assert headers_of(answer)["x-authz-principal"] == metadata_of(answer)["principal"] == arn
+
+
 async def test_a_sid_full_of_marks_changes_nothing_else(ask, credential, world):
     document = json.loads(policy(action="s3:Get*"))
     for length in (21, 22, 23, 44, 50):
