@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
-from authz.control.lookup import get_group, get_user
+from authz.control.lookup import get_group, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Slice, Store, Unit, Written
-from authz.errors import ConflictError, InUseError, InvalidError, NotFoundError, quote
+from authz.errors import InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     GROUP_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -45,7 +45,7 @@ class Groups:
         )
 
         async def change(unit: Unit) -> Group:
-            await _require_free(unit, name)
+            await require_free(unit.groups.find, "group", name)
             await unit.groups.add(group)
             return group
 
@@ -76,7 +76,7 @@ class Groups:
             renamed = old.name if new_name is None else new_name
             new = replace(old, name=renamed, status=status or old.status)
             if fold_name(new.name) != fold_name(old.name):
-                await _require_free(unit, new.name)
+                await require_free(unit.groups.find, "group", new.name)
             if new != old:
                 await unit.groups.replace(old, new)
             return new
@@ -174,20 +174,12 @@ async def _require_room(unit: Unit, group: Group, user: User) -> None:
         raise InUseError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
 
 
-async def _require_free(unit: Unit, name: str) -> None:
-    holder = await unit.groups.find(name)
-    if holder is not None:
-        raise ConflictError(f"there is a group {quote(holder.name)} already")
-
-
 async def _require_unused(unit: Unit, group: Group) -> None:
     uses = {
         "members": await unit.groups.list_members(group.id, ONE),
         "attached policies": await unit.attachments.list_of_target(TargetKind.GROUP, group.id, ONE),
     }
-    held = ", ".join(what for what, some in uses.items() if some)
-    if held:
-        raise InUseError(f"group {quote(group.name)} still has {held}")
+    require_unused("group", group.name, uses)
 
 
 async def _clear(unit: Unit, group: Group) -> None:

@@ -1,41 +1,57 @@
-"""Named records that a use case needs: found, or an error that says which is missing.
+"""What use cases ask of named records: to be there, to leave a name free, to be in use no more.
 
 Names are checked before they are looked up, so that no text that a database cannot hold ever reaches one.
 """
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
 from authz.control.ports import Unit
-from authz.errors import NotFoundError, quote
+from authz.errors import ConflictError, InUseError, NotFoundError, quote
 from authz.identity.credential import check_name
 from authz.identity.records import Group, ManagedPolicy, TargetKind, User
+
+R = TypeVar("R", User, Group, ManagedPolicy)
+Find = Callable[[str], Awaitable[R | None]]
 
 
 async def get_user(unit: Unit, name: str, *, field: str = "user_name") -> User:
     """Return the user of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
-    check_name(name, field=field)
-    user = await unit.users.find(name)
-    if user is None:
-        raise NotFoundError(f"there is no user {quote(name)}")
-    return user
+    return await _get(unit.users.find, "user", name, field)
 
 
 async def get_group(unit: Unit, name: str, *, field: str = "group_name") -> Group:
     """Return the group of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
-    check_name(name, field=field)
-    group = await unit.groups.find(name)
-    if group is None:
-        raise NotFoundError(f"there is no group {quote(name)}")
-    return group
+    return await _get(unit.groups.find, "group", name, field)
 
 
 async def get_policy(unit: Unit, name: str, *, field: str = "policy_name") -> ManagedPolicy:
     """Return the policy of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
+    return await _get(unit.policies.find, "policy", name, field)
+
+
+async def _get(find: Find[R], what: str, name: str, field: str) -> R:
     check_name(name, field=field)
-    policy = await unit.policies.find(name)
-    if policy is None:
-        raise NotFoundError(f"there is no policy {quote(name)}")
-    return policy
+    record = await find(name)
+    if record is None:
+        raise NotFoundError(f"there is no {what} {quote(name)}")
+    return record
 
 
 async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group:
     """Return the user or group of this name; raises as the others do."""
     return await (get_user if kind is TargetKind.USER else get_group)(unit, name)
+
+
+async def require_free(find: Find[R], what: str, name: str) -> None:
+    """Refuse a name, checked already, that a record has; raises `ConflictError` with the record's spelling."""
+    holder = await find(name)
+    if holder is not None:
+        raise ConflictError(f"there is a {what} {quote(holder.name)} already")
+
+
+def require_unused(what: str, name: str, uses: Mapping[str, Sequence[object]]) -> None:
+    """Refuse to delete what still has some of `uses` (what → the first of them, if any); raises `InUseError`."""
+    held = ", ".join(kind for kind, some in uses.items() if some)
+    if held:
+        raise InUseError(f"{what} {quote(name)} still has {held}")

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_tags
-from authz.control.lookup import get_user
+from authz.control.lookup import get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
-from authz.errors import ConflictError, InUseError, quote
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
@@ -49,7 +48,7 @@ class Users:
         )
 
         async def change(unit: Unit) -> User:
-            await _require_free(unit, name)
+            await require_free(unit.users.find, "user", name)
             await unit.users.add(user)
             return user
 
@@ -92,7 +91,7 @@ class Users:
                 tags=old.tags if tags is None else dict(tags),
             )
             if fold_name(new.name) != fold_name(old.name):
-                await _require_free(unit, new.name)
+                await require_free(unit.users.find, "user", new.name)
             if new != old:
                 await unit.users.replace(old, new)
             return new
@@ -114,21 +113,13 @@ class Users:
         return await self._store.write(change)
 
 
-async def _require_free(unit: Unit, name: str) -> None:
-    holder = await unit.users.find(name)
-    if holder is not None:
-        raise ConflictError(f"there is a user {quote(holder.name)} already")
-
-
 async def _require_unused(unit: Unit, user: User) -> None:
     uses = {
         "access keys": await unit.access_keys.list_of_user(user.id, ONE),
         "groups": await unit.groups.list_of_user(user.id, ONE),
         "attached policies": await unit.attachments.list_of_target(TargetKind.USER, user.id, ONE),
     }
-    held = ", ".join(what for what, some in uses.items() if some)
-    if held:
-        raise InUseError(f"user {quote(user.name)} still has {held}")
+    require_unused("user", user.name, uses)
 
 
 async def _clear(unit: Unit, user: User) -> None:

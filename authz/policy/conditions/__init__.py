@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from authz.errors import ParseError, quote
-from authz.policy.conditions import arn, binary, boolean, date, ip, numeric, string
+from authz.policy.conditions import arn, binary, boolean, date, ip, numeric, ordering, string
 from authz.policy.conditions.outcome import (
     UNEVALUABLE,
     Family,
@@ -47,7 +47,7 @@ class Operator:
 
 
 def _orderings(prefix: str, compile_comparison: Callable[[str], Family]) -> dict[str, Operator]:
-    rows = {prefix + name: Operator(compile_comparison(name)) for name in numeric.COMPARISONS}
+    rows = {prefix + name: Operator(compile_comparison(name)) for name in ordering.COMPARISONS}
     return {**rows, f"{prefix}NotEquals": Operator(compile_comparison("Equals"), negated=True)}
 
 

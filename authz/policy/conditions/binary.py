@@ -25,12 +25,7 @@ def parse_binary(text: str) -> bytes | None:
 
 def compile_binary(listed: Listed) -> Match:
     """Compile `BinaryEquals`."""
-    wanted: set[bytes] = set()
-    for value in listed.values:
-        binary = parse_binary(value)
-        if binary is None:
-            raise listed.refuse(value, "base64")
-        wanted.add(binary)
+    wanted = frozenset(listed.parse(parse_binary, "base64"))
 
     def match(value: str, _context: Context) -> Outcome:
         binary = parse_binary(value)

@@ -23,13 +23,7 @@ def parse_boolean(text: str) -> bool | None:
 
 def parse_booleans(listed: Listed) -> frozenset[bool]:
     """Read the listed values; anything but `true` and `false` raises `ParseError`."""
-    wanted: set[bool] = set()
-    for value in listed.values:
-        boolean = parse_boolean(value)
-        if boolean is None:
-            raise listed.refuse(value, "`true` or `false`")
-        wanted.add(boolean)
-    return frozenset(wanted)
+    return frozenset(listed.parse(parse_boolean, "`true` or `false`"))
 
 
 def compile_boolean(listed: Listed) -> Match:

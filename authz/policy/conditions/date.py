@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
-from authz.policy.conditions.numeric import COMPARISONS
-from authz.policy.conditions.outcome import UNEVALUABLE, Family, Listed, Outcome
+from authz.policy.conditions.ordering import COMPARISONS, compile_ordering
+from authz.policy.conditions.outcome import Family, Listed
 from authz.policy.patterns import Match
-from authz.policy.request import Context
 
 _EPOCH: Final = re.compile(r"(-?[0-9]{1,12})(?:\.([0-9]{1,9})[0-9]{0,9})?")
 _DATE: Final = re.compile(
@@ -20,6 +19,7 @@ _DATE: Final = re.compile(
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9})[0-9]{0,9})?)?"
     r"(?:[Zz]|([+-])([0-9]{2}):?([0-9]{2})))?"
 )
+_EXPECTED: Final = "a date, a date-time with its zone, or epoch seconds"
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -59,21 +59,6 @@ def compile_comparison(comparison: str) -> Family:
     compare = COMPARISONS[comparison]
 
     def compile_date(listed: Listed) -> Match:
-        limits = [_parse(value, listed) for value in listed.values]
-
-        def match(value: str, _context: Context) -> Outcome:
-            instant = parse_instant(value)
-            if instant is None:
-                return UNEVALUABLE
-            return any(compare(instant, limit) for limit in limits)
-
-        return match
+        return compile_ordering(listed.parse(parse_instant, _EXPECTED), parse_instant, compare)
 
     return compile_date
-
-
-def _parse(value: str, listed: Listed) -> int:
-    instant = parse_instant(value)
-    if instant is None:
-        raise listed.refuse(value, "a date, a date-time with its zone, or epoch seconds")
-    return instant

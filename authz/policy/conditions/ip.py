@@ -4,7 +4,6 @@ A bare address is one host. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is 
 because which form a request shows depends on the socket it came through. Host bits in a network are ignored.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -18,6 +17,7 @@ _MAPPED_BITS: Final = 96
 
 Address = tuple[int, int]
 """IP version and the address as a number."""
+Network = IPv4Network | IPv6Network
 
 
 @lru_cache(4096)
@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address | None:
     return (6, int(address)) if mapped is None else (4, int(mapped))
 
 
-def parse_network(text: str) -> IPv4Network | IPv6Network | None:
+def parse_network(text: str) -> Network | None:
     """Read a network in CIDR form or a bare host, or return `None`."""
     _, slash, bits = text.partition("/")
     if slash and not (bits.isascii() and bits.isdecimal()):
@@ -55,7 +55,8 @@ def parse_network(text: str) -> IPv4Network | IPv6Network | None:
 
 def compile_address(listed: Listed) -> Match:
     """Compile `IpAddress`."""
-    ranges = list(_ranges(listed))
+    networks: list[Network] = listed.parse(parse_network, "an IP address or network")
+    ranges = [_range(network) for network in networks]
 
     def match(value: str, _context: Context) -> Outcome:
         address = parse_address(value)
@@ -66,12 +67,8 @@ def compile_address(listed: Listed) -> Match:
     return match
 
 
-def _ranges(listed: Listed) -> Iterable[tuple[Address, Address]]:
-    for value in listed.values:
-        network = parse_network(value)
-        if network is None:
-            raise listed.refuse(value, "an IP address or network")
-        yield (
-            (network.version, int(network.network_address)),
-            (network.version, int(network.broadcast_address)),
-        )
+def _range(network: Network) -> tuple[Address, Address]:
+    return (
+        (network.version, int(network.network_address)),
+        (network.version, int(network.broadcast_address)),
+    )

@@ -7,12 +7,14 @@ definite `True` an OR. What an unevaluable condition means is for `compile.py`: 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from authz.errors import ParseError, quote
 from authz.policy.patterns import Match
 from authz.policy.request import Context
 from authz.policy.variables import Piece, parse_template
+
+T = TypeVar("T")
 
 Outcome = bool | None
 UNEVALUABLE: Final = None
@@ -40,6 +42,16 @@ class Listed:
         if not self.has_variables:
             return [(value,) for value in self.values]
         return [parse_template(value, self.place) for value in self.values]
+
+    def parse(self, parse_value: Callable[[str], T | None], expected: str) -> list[T]:
+        """Read every value; raises `ParseError` for the first that `parse_value` returns `None` for."""
+        parsed: list[T] = []
+        for value in self.values:
+            one = parse_value(value)
+            if one is None:
+                raise self.refuse(value, expected)
+            parsed.append(one)
+        return parsed
 
     def refuse(self, value: str, expected: str) -> ParseError:
         """Build the error for a listed value that is not `expected`."""
