@@ -51,7 +51,7 @@ async def require_free(find: Find[R], what: str, name: str) -> None:
 
 
 def require_unused(what: str, name: str, uses: Mapping[str, Sequence[object]]) -> None:
-    """Refuse to delete what still has some of `uses` (what → the first of them, if any); raises `InUseError`."""
+    """Refuse to delete what has some of `uses` left (what → the first of them, if any); raises `InUseError`."""
     held = ", ".join(kind for kind, some in uses.items() if some)
     if held:
         raise InUseError(f"{what} {quote(name)} still has {held}")

@@ -353,7 +353,10 @@ def test_the_rows_of_this_file_are_all_there_are() -> None:
 
 def test_listing_the_buckets_is_on_everything() -> None:
     operation = ask("GET /?max-buckets=10")
-    assert (operation.name, needs(operation)) == ("ListBuckets", [("ListAllMyBuckets", "arn:aws:s3:::*")])
+    assert (operation.name, needs(operation)) == (
+        "ListBuckets",
+        [("ListAllMyBuckets", "arn:aws:s3:::*")],
+    )
 
 
 def test_creating_a_bucket_with_more_needs_more() -> None:
