@@ -201,7 +201,7 @@ async def following(world: World):
     """Follow the change log inside this context."""
     task = asyncio.create_task(world.refresher.run())
     try:
-        await world.refresher.wait_for(0)
+        await until(lambda: world.refresher.applied >= 0)
         yield world
     finally:
         task.cancel()
