@@ -184,7 +184,7 @@ def _record(answer: Answer, asked: Asked, now: float) -> DecisionRecord:
         principal=request.principal.arn,
         access_key_id=asked.access_key_id,
         action=request.action,
-        resource=request.resource,
+        resource=request.resource[:RESOURCE_LIMIT],
         policy=statement.policy if statement else "",
         policy_version=statement.version if statement else 0,
         statement=statement.index if statement else 0,

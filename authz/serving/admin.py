@@ -9,7 +9,7 @@ Not here: what a change means (`control`), or how messages are read and written 
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -17,8 +17,13 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from authz.formats.authz_v1 import parse_message
-from authz.policy.request import Principal
-from authz.serving.admin_requirements import find_requirement, resource_of
+from authz.policy.request import NO_FACTS, Principal, Values
+from authz.serving.admin_requirements import (
+    facts_of,
+    find_requirement,
+    needed_for_tags,
+    resource_of,
+)
 from authz.serving.call import Call, Method, Methods
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
@@ -51,9 +56,17 @@ class AdminGate(Protocol):
     """Who stands in front of the control plane."""
 
     async def admit(
-        self, call: Call, raw: bytes, action: str, admin_action: str | None, resource: str
+        self,
+        call: Call,
+        raw: bytes,
+        action: str,
+        admin_action: str | None,
+        resource: str,
+        *,
+        also: Sequence[str] = (),
+        facts: Mapping[str, Values] = NO_FACTS,
     ) -> Principal:
-        """Return who calls, once they have proved it and may do this; raises what refuses the call."""
+        """Return who calls, once they have proved it and may do all this; raises what refuses the call."""
         ...
 
 
@@ -75,7 +88,15 @@ class AdminSurface:
             request = parse_message(kind, raw)
             needed = find_requirement(path, request)
             resource = resource_of(needed, request, self._account)
-            await self._gate.admit(call, raw, needed.action, needed.admin_action, resource)
+            await self._gate.admit(
+                call,
+                raw,
+                needed.action,
+                needed.admin_action,
+                resource,
+                also=needed_for_tags(path, request),
+                facts=facts_of(request, self._account),
+            )
             answer = await handler(request)
             return answer.SerializeToString()
 

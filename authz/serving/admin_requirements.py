@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 from google.protobuf.message import Message
 
 from authz.errors import InvalidError
-from authz.policy.arn import group_arn, policy_arn, user_arn
+from authz.policy.arn import canned_policy_arn, group_arn, policy_arn, user_arn
+from authz.policy.canned import CANNED_POLICIES
+from authz.policy.request import Values
 
 PACKAGE: Final = "authz.admin.v1"
 
@@ -32,7 +34,13 @@ class Requirement(NamedTuple):
     name: str = ""
 
 
-_ARNS: Final = {"user": user_arn, "group": group_arn, "policy": policy_arn}
+def managed_policy_arn(account: str, name: str) -> str:
+    """Return the ARN of the policy of this name; the names of canned ones are theirs alone."""
+    canned = canned_policy_arn(name)
+    return canned if canned in CANNED_POLICIES else policy_arn(account, name)
+
+
+_ARNS: Final = {"user": user_arn, "group": group_arn, "policy": managed_policy_arn}
 
 _USERS: Final[Mapping[str, Requirement]] = {
     "CreateUser": Requirement("iam:CreateUser", "admin:CreateUser", "user", "name"),
@@ -144,3 +152,37 @@ def resource_of(needed: Requirement, request: Message, account: str) -> str:
         for part in needed.name.split("."):
             name = getattr(name, part)
     return _ARNS[needed.kind](account, str(name))
+
+
+_TAGS: Final = "tags"
+
+
+def needed_for_tags(method: str, request: Message) -> tuple[str, ...]:
+    """Return what a call that writes tags needs besides, since policies may decide by tags (as in AWS)."""
+    if method.endswith("/CreateUser") and getattr(request, _TAGS):
+        return ("iam:TagUser",)
+    # An update replaces all tags, so it may take some away.
+    if method.endswith("/UpdateUser") and _TAGS in request.update_mask.paths:  # type: ignore[attr-defined]  # this request has one
+        return ("iam:TagUser", "iam:UntagUser")
+    return ()
+
+
+def facts_of(request: Message, account: str) -> dict[str, Values]:
+    """Return the condition values of a call: which policy is attached or detached, which tags are written.
+
+    Source: AWS, "Service Authorization Reference: IAM", condition keys.
+    """
+    facts: dict[str, Values] = {}
+    fields = request.DESCRIPTOR.fields_by_name
+    if "policy_name" in fields and request.DESCRIPTOR.name in {
+        "AttachPolicyRequest",
+        "DetachPolicyRequest",
+    }:
+        name: str = request.policy_name  # type: ignore[attr-defined]  # as just seen
+        facts["iam:policyarn"] = (managed_policy_arn(account, name),)
+    written = request.user if "user" in fields else request  # type: ignore[attr-defined]  # as just seen
+    tags: Mapping[str, str] = getattr(written, _TAGS, {})
+    if tags:
+        facts["aws:tagkeys"] = tuple(tags)
+        facts |= {f"aws:requesttag/{key}": (value,) for key, value in tags.items()}
+    return facts

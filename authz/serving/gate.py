@@ -10,18 +10,17 @@ either suffices, a deny in either refuses.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
 from authz.access.authenticator import Authenticator
-from authz.access.authorizer import Answer, Asked, Authorizer
-from authz.access.entries import UserEntry
+from authz.access.authorizer import Asked, Authorizer
+from authz.access.entries import KeyEntry
 from authz.clock import Clock
 from authz.errors import ForbiddenError, OverloadedError, UnauthenticatedError
 from authz.identity.http import HttpRequest
-from authz.identity.sigv4 import check_time, find_proof
-from authz.policy.decision import Verdict
+from authz.identity.sigv4 import Proof, check_time, find_proof
 from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal, Values
 from authz.serving.call import Call
 from authz.telemetry.metrics import Metrics
@@ -58,41 +57,55 @@ class Gate:
         self._seen_of: Counter[str] = Counter()
 
     async def admit(
-        self, call: Call, raw: bytes, action: str, admin_action: str | None, resource: str
+        self,
+        call: Call,
+        raw: bytes,
+        action: str,
+        admin_action: str | None,
+        resource: str,
+        *,
+        also: Sequence[str] = (),
+        facts: Mapping[str, Values] = NO_FACTS,
     ) -> Principal:
         """Return who calls, once they have proved it and may do `action` (or `admin_action`) to `resource`.
 
-        Raises `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError` when that cannot be known now.
+        `also` are further actions that are all needed and have no name in MinIO's vocabulary; `facts` are the
+        condition values of the call. Raises `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError`
+        when that cannot be known now.
         """
         age = self._authorizer.check_age()
-        try:
-            entry, access_key_id = await self._authenticate(call, raw)
-        except UnauthenticatedError as error:
-            self._metrics.authentication_failures.inc((SURFACE, error.code))
-            self._authorizer.refuse(Asked(SURFACE, "", peer_ip(call.peer)), error.code, call.method)
-            raise
-        asked = Asked(SURFACE, access_key_id, peer_ip(call.peer))
-        actions = (action, admin_action) if admin_action else (action,)
-        context = Context(
-            entry.principal.facts, self._server_facts(asked), NO_FACTS, self._clock.now()
-        )
-        answers = [
-            self._authorizer.authorize(
-                entry, [AccessRequest(entry.principal, a, resource, context)], asked, age
-            )
-            for a in actions
-        ]
-        if not _is_admitted(answers):
-            raise ForbiddenError(
-                f"{entry.principal.arn} may not {action} on {resource}"
-                f" (decision {answers[0].decision_id})"
-            )
+        credential = await self._authenticate(call, raw)
+        entry = credential.owner
+        asked = Asked(SURFACE, credential.id, peer_ip(call.peer))
+        server = {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
+        context = Context(entry.principal.facts, server, facts, self._clock.now())
+        vocabularies = [(action, admin_action) if admin_action else (action,)]
+        for names in (*vocabularies, *((name,) for name in also)):
+            requests = [AccessRequest(entry.principal, n, resource, context) for n in names]
+            answer = self._authorizer.authorize_either(entry, requests, asked, age)
+            if not answer.decision.is_allowed:
+                raise ForbiddenError(
+                    f"{entry.principal.arn} may not {names[0]} on {resource}"
+                    f" (decision {answer.decision_id})"
+                )
         return entry.principal
 
-    async def _authenticate(self, call: Call, raw: bytes) -> tuple[UserEntry, str]:
+    async def _authenticate(self, call: Call, raw: bytes) -> KeyEntry:
+        """Return the credential that signed the call; a call that is not proved is counted and recorded."""
         now = self._clock.now()
-        request = _signed_view(call, raw)
-        proof = find_proof(request, now)
+        access_key_id = ""
+        try:
+            request = _signed_view(call, raw)
+            proof = find_proof(request, now)
+            access_key_id = proof.access_key_id if proof else ""
+            return await self._prove(request, proof, now)
+        except UnauthenticatedError as error:
+            self._metrics.authentication_failures.inc((SURFACE, error.code))
+            asked = Asked(SURFACE, access_key_id, peer_ip(call.peer))
+            self._authorizer.refuse(asked, error.code, call.method)
+            raise
+
+    async def _prove(self, request: HttpRequest, proof: Proof | None, now: float) -> KeyEntry:
         if proof is None:
             raise UnauthenticatedError(
                 "MissingAuthenticationToken", "this call must be signed; see `authz --help`"
@@ -112,7 +125,7 @@ class Gate:
             request, proof, credential, services=frozenset({SERVICE}), now=now
         )
         self._remember(proof.signature, credential.owner.principal.id, now)
-        return credential.owner, credential.id
+        return credential
 
     def _remember(self, signature: str, principal_id: str, now: float) -> None:
         """Refuse a signature that was used before; what has expired need not be remembered."""
@@ -131,14 +144,6 @@ class Gate:
         self._seen_of[principal_id] -= 1
         if not self._seen_of[principal_id]:
             del self._seen_of[principal_id]
-
-    def _server_facts(self, asked: Asked) -> Mapping[str, Values]:
-        return {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
-
-
-def _is_admitted(answers: list[Answer]) -> bool:
-    verdicts = {answer.decision.verdict for answer in answers}
-    return Verdict.ALLOWED in verdicts and Verdict.EXPLICITLY_DENIED not in verdicts
 
 
 def _signed_view(call: Call, raw: bytes) -> HttpRequest:

@@ -27,7 +27,7 @@ class NotedGate:
         self.asked = []
         self.is_open = is_open
 
-    async def admit(self, call, raw, action, admin_action, resource):
+    async def admit(self, call, raw, action, admin_action, resource, *, also=(), facts=None):
         self.asked.append((call.method, raw, action, admin_action, resource))
         if not self.is_open:
             raise ForbiddenError("closed")
