@@ -161,6 +161,9 @@ class Refresher:
                 if not is_lost:
                     self._log.warning("hints_lost", problem=error.message)
                 is_lost = True
+            except Exception:  # noqa: BLE001 - a driver's surprise must not end what polling keeps going
+                self._log.exception("hints_failed")
+                is_lost = True
             self._metrics.watch_restarts.inc()
             await asyncio.sleep(_jittered(backoff))
             backoff = min(2 * backoff, BACKOFF_LIMIT)

@@ -77,7 +77,8 @@ def _classify(raw_name: str) -> tuple[str, str]:
     folded = name.lower()
     known = _KNOWN.get(folded)
     if known is not None:
-        if name != known:
+        # Encoded where it need not be, a proxy that looks for the plain name would not know it.
+        if raw_name != known:
             raise S3RequestError("InvalidRequest", f"{quote(name)} is misspelt, it is `{known}`")
         return name, _KEPT
     if folded in DECISIVE_HEADERS:

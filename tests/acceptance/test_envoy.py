@@ -256,12 +256,7 @@ def test_a_body_that_was_swapped_under_a_signed_delete_is_refused(
     "name",
     [
         "tagging",
-        pytest.param(
-            "%74agging",
-            marks=pytest.mark.xfail(
-                reason="a percent-encoded subresource is accepted without its body"
-            ),
-        ),
+        "%74agging",
     ],
 )
 def test_tags_cannot_be_hidden_from_policies(echoing: Envoy, caller: PolicyUser, name: str) -> None:

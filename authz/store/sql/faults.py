@@ -13,12 +13,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from authz.errors import AuthzError, ConflictError, UnavailableError
 
-DRIVER_ERRORS: Final = (
-    SQLAlchemyError,
+ASYNCPG_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that is killed in the middle of a command
     OSError,  # refused, unreachable, and `TimeoutError` of a command that took too long
 )
+"""Everything a connection of asyncpg can raise that is not a bug of ours."""
+
+DRIVER_ERRORS: Final = (SQLAlchemyError, *ASYNCPG_ERRORS)
 """Everything a database call can raise that is not a bug of ours."""
 
 _LOST_CLASSES: Final = ("08", "57P")
@@ -37,6 +40,9 @@ def sqlstate_of(error: BaseException) -> str:
 def is_lost(error: BaseException) -> bool:
     """Tell whether the connection died under the call (so that a fresh one may do better)."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, asyncpg.InternalClientError):
         return True
     return isinstance(error, ConnectionError) or sqlstate_of(error).startswith(_LOST_CLASSES)
 

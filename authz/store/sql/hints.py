@@ -18,6 +18,7 @@ import asyncpg
 from authz.errors import UnavailableError
 from authz.store.sql.change_log import CHANNEL
 from authz.store.sql.engine import APPLICATION, Database
+from authz.store.sql.faults import ASYNCPG_ERRORS
 
 _ENDED: Final = "the connection that hears of changes ended"
 
@@ -81,7 +82,7 @@ async def _notifications(database: Database) -> AsyncGenerator[int, None]:
                 yield inbox.take()
             else:
                 await connection.execute("SELECT 1")
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except ASYNCPG_ERRORS as error:
         raise UnavailableError(_ENDED) from error
     finally:
         if connection is not None:
