@@ -158,9 +158,10 @@ def test_the_store_and_the_database_are_reached_by_nobody_else(
         return {name for name, service in services.items() if network in service["networks"]}
 
     assert on("database") == {"postgres", "migrate", "authz-1", "authz-2"}
-    assert on("upstreams") == {"envoy", "store", "orders"}
+    assert on("store") == {"envoy", "store"}
+    assert on("orders") == {"envoy", "orders"}
     networks = load_yaml("compose.yaml")["networks"]
-    assert all(networks[name]["internal"] for name in ("database", "upstreams", "control"))
+    assert all(networks[name]["internal"] for name in ("database", "store", "orders", "control"))
 
 
 def test_it_starts_in_order(services: dict[str, dict[str, Any]]) -> None:

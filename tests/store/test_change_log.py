@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import update
 
 from authz.access.ports import Change, ChangeKind
 from authz.control.ports import Written
@@ -13,6 +14,7 @@ from authz.store.sql import change_log
 from authz.store.sql.engine import Database
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
+from authz.store.sql.tables import changes
 from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
@@ -223,3 +225,21 @@ async def test_every_kind_of_change_can_be_read_back(control: Control, source: S
     await populate(control)
     batch = await source.changes_after(0, 1000)
     assert {change.kind for change in batch.changes} == set(ChangeKind)
+
+
+async def test_a_kind_that_a_newer_version_wrote_is_a_gap(
+    control: Control, source: SqlSource, database: Database
+) -> None:
+    await control.users.create("carol")
+    before = await source.revision()
+    await control.users.create("dora")
+
+    async def write_newer(connection) -> None:
+        await connection.execute(
+            update(changes).where(changes.c.revision > before).values(kind="role")
+        )
+
+    await database.write(write_newer)
+    batch = await source.changes_after(before, 10)
+    assert batch.is_gap
+    assert batch.revision == before + 1

@@ -5,8 +5,8 @@ revision from it at the end, so revisions commit in order and without gaps; a tr
 takes none. Readers follow the log by revision; `NOTIFY` (sent by the same transaction, delivered by
 PostgreSQL after its commit) only tells them to look.
 
-The log is trimmed by count. `state.trimmed` remembers how far, so that a reader that fell behind learns that it
-must reload. Source: architecture §3.
+The log is trimmed by count. `state.trimmed` remembers how far, so that a reader that fell behind learns
+that it must reload. Source: architecture §3.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,9 @@ RETAINED_REVISIONS: Final = 100_000
 CHANGES_PER_REVISION: Final = 10_000
 """Most rows logged for one revision. A bigger change (a group of a million members goes) is cheaper to follow
 by reloading everything, which is what readers do when the log does not reach back."""
+
+
+_KINDS: Final = frozenset(kind.value for kind in ChangeKind)
 
 
 class Changes:
@@ -113,6 +116,10 @@ def _batch(rows: Sequence[Row[Any]], after: int) -> ChangeBatch:
     newest, trimmed = rows[0].newest, rows[0].trimmed
     # A reader ahead of the log has followed a database that is no more (one restored from a backup).
     if after < trimmed or after > newest:
+        return ChangeBatch(revision=newest, changes=(), is_gap=True)
+    if not _KINDS.issuperset(row.kind for row in rows if row.kind):
+        # Written by a newer version during an upgrade: what it means is unknown here, so everything may have
+        # changed.
         return ChangeBatch(revision=newest, changes=(), is_gap=True)
     found = [Change(row.revision, ChangeKind(row.kind), row.key) for row in rows if row.kind]
     reached = found[-1].revision if found else newest
