@@ -69,7 +69,7 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
         query,
         headers,
         repeated=repeated,
-        scheme=http.scheme,
+        scheme=_scheme(attributes, headers),
         source_ip=_client_address(attributes, headers, trusted_hops),
         body=_body(http, headers),
     )
@@ -107,6 +107,16 @@ def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: i
     position = len(hops) - trusted_hops - 1
     # Fewer hops than promised: somebody came around the outer proxies, so only the peer is certain.
     return hops[position] if position >= 0 and hops[position] else peer
+
+
+def _scheme(attributes: Any, headers: Mapping[str, str]) -> str:
+    """Return how the client came, as Envoy knows it: by its TLS session, or by the header Envoy overwrites.
+
+    Never by `:scheme`, which an HTTP/2 client writes as it likes.
+    """
+    if attributes.HasField("tls_session") or headers.get("x-forwarded-proto") == "https":
+        return "https"
+    return "http"
 
 
 def _body(http: Any, headers: Mapping[str, str]) -> bytes | None:

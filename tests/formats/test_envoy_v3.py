@@ -36,7 +36,7 @@ def test_a_request_is_read_raw():
     check = read(a_check("/b/%2E%2e//k?acl&x=a?b", lines))
     request = check.request
     assert (request.method, request.path, request.query) == ("GET", "/b/%2E%2e//k", "acl&x=a?b")
-    assert (request.scheme, request.source_ip) == ("https", "192.0.2.7")
+    assert request.source_ip == "192.0.2.7"
     assert request.headers["host"] == "S3.example.com:9000"
     assert ":authority" not in request.headers
     assert request.headers["x-a"].encode("latin-1") == b" \xc3\xa9 "
@@ -202,3 +202,21 @@ def test_a_refusal_carries_status_headers_body_and_metadata(status, code):
         ("x-a", "1")
     ]
     assert answer.dynamic_metadata.fields["code"].string_value == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("lines", "has_tls", "scheme"),
+    [
+        ([], False, "http"),
+        ([("x-forwarded-proto", b"http")], False, "http"),
+        ([("x-forwarded-proto", b"https")], False, "https"),
+        ([("x-forwarded-proto", b"https"), ("x-forwarded-proto", b"http")], False, "http"),
+        ([], True, "https"),
+    ],
+)
+def test_the_scheme_is_what_envoy_knows_and_never_what_the_client_calls_it(lines, has_tls, scheme):
+    request = a_check(lines=[(":scheme", b"https"), *lines], scheme="https")
+    if has_tls:
+        request.attributes.tls_session.sni = ""
+        request.attributes.tls_session.SetInParent()
+    assert read(request).request.scheme == scheme
