@@ -162,10 +162,24 @@ class Settings:
     s3_domains: tuple[str, ...] = _setting(
         _names, (), "domains below which a host name names a bucket; empty: path style only"
     )
+    s3_endpoints: tuple[str, ...] = _setting(
+        _names,
+        (),
+        "host names, without port, of path style; empty: IP addresses, and without domains also "
+        "localhost and single labels",
+    )
     s3_store: str = _setting(
         _choice("generic", "minio"),
         "generic",
         "the store behind the proxy; for minio, requests it reads differently are refused",
+    )
+    s3_keeps_leading_slash: bool = _setting(
+        _flag, False, "the store keeps a slash at the beginning of a key; otherwise it is refused"
+    )
+    s3_requires_bodies: bool = _setting(
+        _flag,
+        True,
+        "refuse requests whose body says what they do when Envoy does not send it along",
     )
     http_routes_file: Path | None = _setting(
         _path, None, "TOML file of mappings for other HTTP services; see docs/mappings.md"

@@ -95,7 +95,7 @@ def _measure(sample: Sample) -> str:
     proof = find_proof(request, NOW)
     assert proof is not None
     key = derive_signing_key(SECRET, proof.date, proof.region, proof.service)
-    config = S3Config()
+    config = S3Config(endpoints=("s3.example.test",))
 
     def check() -> None:
         check_scope(proof, regions=REGIONS, services=SERVICES)

@@ -28,7 +28,8 @@ from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
 from authz.formats.http_routes import HttpRoutes, parse_mappings
 from authz.formats.iam_json import parse_policy
-from authz.formats.s3_http import MINIO_UNKNOWN, S3Config
+from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
+from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.identity.sealing import KeyRing
@@ -160,9 +161,15 @@ def _build_admin(
 
 
 def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
+    is_minio = settings.s3_store == "minio"
     config = S3Config(
         domains=settings.s3_domains,
-        unknown_subresources=MINIO_UNKNOWN if settings.s3_store == "minio" else frozenset(),
+        endpoints=settings.s3_endpoints,
+        keeps_leading_slash=settings.s3_keeps_leading_slash and not is_minio,
+        refused_in_keys=MINIO_REFUSED_IN_KEYS if is_minio else (),
+        requires_bodies=settings.s3_requires_bodies,
+        unknown_subresources=MINIO_UNKNOWN if is_minio else frozenset(),
+        refused_parameters=MINIO_PARAMETERS if is_minio else frozenset(),
     )
     routes = _read_routes(settings.http_routes_file)
     return {S3: S3Mapping(config), **{one.name: RoutesMapping(one) for one in routes}}

@@ -162,7 +162,7 @@ SUBRESOURCES: Final = (
 """Every query parameter that makes a request another operation, mapped here or not."""
 
 PARAMETERS: Final = frozenset({
-    "delimiter", "max-keys", "partNumber", "prefix", "select-type", "versionId",
+    "delimiter", "max-keys", "metadata", "partNumber", "prefix", "select-type", "versionId",
 })  # fmt: skip
 """The other parameters that mean something here; all others are the store's own affair."""
 
@@ -172,3 +172,7 @@ MINIO_UNKNOWN: Final = frozenset({
 })  # fmt: skip
 """Subresources that MinIO does not route in all methods: `PUT ?website` would create the bucket, and
 `DELETE ?publicAccessBlock` delete it."""
+
+MINIO_PARAMETERS: Final = frozenset({"metadata"})
+"""Parameters that make MinIO answer more than was asked: a listing with `metadata=true` holds every object's
+metadata and tags."""

@@ -1,18 +1,24 @@
 """What the XML bodies of S3 requests say that policies ask about: keys to delete, tags, retention, location.
 
-A body is text of a stranger: no document type, no entities, bounded in bytes, depth and elements, each element
-at most once where one is meant, because parsers differ in which of two they take.
+A body is text of a stranger: no document type, no entities, UTF-8 only, bounded in bytes, depth and elements,
+and read in one pass. Parsers differ in which of two elements they take, in what they make of prefixes, and in
+white space around a text; so each element stands at most once where one is meant, by its plain name, and texts
+are bare. A body that is not at hand is never taken for an empty one.
 
 Source: Amazon S3 API reference, DeleteObjects, PutObjectTagging, PutObjectRetention, PutObjectLegalHold,
 CreateBucket.
 """
 
+from hashlib import sha256
 from typing import Final, NoReturn
 from xml.parsers import expat
 
 from authz.errors import quote
-from authz.formats.s3_address import parse_key
+from authz.formats.s3_address import S3Config, parse_key
 from authz.formats.s3_xml import S3RequestError
+from authz.identity.http import HttpRequest
+from authz.identity.proof_parts import PAYLOAD_MARKERS, UNSIGNED_PAYLOAD
+from authz.identity.sigv4 import Proof
 
 BODY_LIMIT: Final = 2 * 1024 * 1024
 """Longest body in bytes: 1,000 keys of 1,024 bytes with their markup."""
@@ -22,8 +28,42 @@ ELEMENT_LIMIT: Final = 16 * ENTRY_LIMIT
 DEPTH_LIMIT: Final = 8
 
 
+def body_at_hand(request: HttpRequest, proof: Proof | None) -> bytes | None:
+    """Return the body if it is at hand as the store will read it, checked against its hash; else `None`."""
+    body = request.body
+    if body is None:
+        return None
+    if proof is None:
+        # Nobody without a name is allowed anything, so nobody without a name makes us read documents.
+        raise S3RequestError("AccessDenied", "the request needs a signature and has none")
+    stated = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD).strip()
+    if stated in PAYLOAD_MARKERS:
+        # A streamed body comes in chunks with signatures between them.
+        return body if stated == UNSIGNED_PAYLOAD else None
+    if sha256(body).hexdigest() != stated:
+        raise S3RequestError(
+            "XAmzContentSHA256Mismatch", "the body is not the one whose hash is stated"
+        )
+    return body
+
+
+def may_have_body(request: HttpRequest) -> bool:
+    """Return whether the head of the request announces a body, or there is one."""
+    headers = request.headers
+    is_none = headers.get("content-length", "0").strip() == "0"
+    return bool(request.body) or not is_none or "transfer-encoding" in headers
+
+
+def unseen_body(operation: str) -> S3RequestError:
+    """Make the error for a request whose body would say what it does, and is not at hand."""
+    return S3RequestError(
+        "InvalidRequest",
+        f"the body of {operation} is not at hand: the proxy must send it along, unchunked",
+    )
+
+
 class Element:
-    """An XML element: its name without prefix, its elements, its text."""
+    """An XML element: its name, and its elements or its text."""
 
     __slots__ = ("children", "name", "text")
 
@@ -46,7 +86,15 @@ class Element:
             return ""
         if child.children:
             raise malformed_xml(f"{quote(name)} holds elements")
+        if child.text != child.text.strip():
+            raise malformed_xml(f"{quote(name)} begins or ends with white space")
         return child.text
+
+    def expect_only(self, *names: str) -> None:
+        """Refuse elements of other names: what we skip, some store might take."""
+        for child in self.children:
+            if child.name not in names:
+                raise malformed_xml(f"unknown element {quote(child.name)}")
 
 
 def malformed_xml(message: str) -> S3RequestError:
@@ -55,26 +103,35 @@ def malformed_xml(message: str) -> S3RequestError:
 
 
 class _Reader:
-    """Builds elements from expat's events, within the bounds."""
+    """Builds elements from expat's events, within the bounds, in time linear in the body."""
 
     def __init__(self) -> None:
         self.top = Element("")
-        self._open = [self.top]
+        # An element that is open, and the pieces of its text so far.
+        self._open: list[tuple[Element, list[str]]] = [(self.top, [])]
         self._count = 0
 
-    def start(self, name: str, _attributes: object) -> None:
+    def start(self, name: str, attributes: list[str]) -> None:
         self._count += 1
-        if self._count > ELEMENT_LIMIT or len(self._open) > DEPTH_LIMIT:
+        depth = len(self._open)
+        if self._count > ELEMENT_LIMIT or depth > DEPTH_LIMIT:
             raise malformed_xml("too many elements")
-        element = Element(name.rpartition(":")[2])
-        self._open[-1].children.append(element)
-        self._open.append(element)
+        if ":" in name or (attributes and depth > 1):
+            raise malformed_xml(f"{quote(name)} has a prefix or attributes")
+        element = Element(name)
+        self._open[-1][0].children.append(element)
+        self._open.append((element, []))
 
     def end(self, _name: str) -> None:
-        self._open.pop()
+        element, pieces = self._open.pop()
+        text = "".join(pieces)
+        if not element.children:
+            element.text = text
+        elif not text.isspace() and text:
+            raise malformed_xml("text between elements")
 
     def data(self, text: str) -> None:
-        self._open[-1].text += text
+        self._open[-1][1].append(text)
 
 
 def _forbid(*_: object) -> NoReturn:
@@ -90,9 +147,13 @@ def parse_xml(body: bytes, root: str) -> Element:
     """Return the root element, which must be called `root`."""
     if len(body) > BODY_LIMIT:
         raise malformed_xml("it is too long")
+    if b"\0" in body:
+        # In UTF-16, with a mark at its beginning or without, every other byte of markup is a zero.
+        raise malformed_xml("it must be utf-8")
     reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
+    parser.ordered_attributes = True
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.data
@@ -109,7 +170,7 @@ def parse_xml(body: bytes, root: str) -> Element:
     return element
 
 
-def parse_delete(body: bytes) -> list[tuple[str, str]]:
+def parse_delete(body: bytes, config: S3Config) -> list[tuple[str, str]]:
     """Read a DeleteObjects body: keys and versions (empty for none), each as the store will see it."""
     entries: list[tuple[str, str]] = []
     for element in parse_xml(body, "Delete").children:
@@ -120,7 +181,7 @@ def parse_delete(body: bytes) -> list[tuple[str, str]]:
         key = element.text_of("Key")
         if not key:
             raise malformed_xml("an object without a key")
-        entries.append((parse_key(key), element.text_of("VersionId")))
+        entries.append((parse_key(key, config), element.text_of("VersionId")))
     if not 1 <= len(entries) <= ENTRY_LIMIT:
         raise malformed_xml(f"1 to {ENTRY_LIMIT} objects are expected")
     return entries
@@ -128,15 +189,23 @@ def parse_delete(body: bytes) -> list[tuple[str, str]]:
 
 def parse_tagging(body: bytes) -> list[tuple[str, str]]:
     """Read a PutObjectTagging body: the tags."""
-    tags = parse_xml(body, "Tagging").find("TagSet")
+    root = parse_xml(body, "Tagging")
+    root.expect_only("TagSet")
+    tags = root.find("TagSet")
     if tags is None:
         raise malformed_xml("it has no `TagSet`")
+    tags.expect_only("Tag")
+    for tag in tags.children:
+        tag.expect_only("Key", "Value")
+        if len(tag.children) != 2:
+            raise malformed_xml("a tag has one key and one value")
     return [(tag.text_of("Key"), tag.text_of("Value")) for tag in tags.children]
 
 
 def parse_retention(body: bytes) -> dict[str, str]:
     """Read a PutObjectRetention body as the headers that say the same on a PUT."""
     root = parse_xml(body, "Retention")
+    root.expect_only("Mode", "RetainUntilDate")
     return _present(
         {
             "x-amz-object-lock-mode": root.text_of("Mode"),
@@ -147,14 +216,14 @@ def parse_retention(body: bytes) -> dict[str, str]:
 
 def parse_legal_hold(body: bytes) -> dict[str, str]:
     """Read a PutObjectLegalHold body as the header that says the same on a PUT."""
-    return _present(
-        {"x-amz-object-lock-legal-hold": parse_xml(body, "LegalHold").text_of("Status")}
-    )
+    root = parse_xml(body, "LegalHold")
+    root.expect_only("Status")
+    return _present({"x-amz-object-lock-legal-hold": root.text_of("Status")})
 
 
 def parse_location(body: bytes) -> str:
     """Read a CreateBucket body: the location constraint, empty for none."""
-    return parse_xml(body, "CreateBucketConfiguration").text_of("LocationConstraint").strip()
+    return parse_xml(body, "CreateBucketConfiguration").text_of("LocationConstraint")
 
 
 def _present(headers: dict[str, str]) -> dict[str, str]:

@@ -10,19 +10,21 @@ Needs no valid signature, and says nothing about one. Not here: POST form upload
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from authz.errors import quote
 from authz.formats.check import Check
-from authz.formats.s3_actions import BUCKET, MINIO_UNKNOWN, OBJECT, SERVICE, Operation
+from authz.formats.s3_actions import BUCKET, OBJECT, SERVICE, Operation
 from authz.formats.s3_address import CopySource, S3Config, parse_address, parse_copy_source
 from authz.formats.s3_body import (
+    body_at_hand,
+    may_have_body,
     parse_delete,
     parse_legal_hold,
     parse_location,
     parse_retention,
     parse_tagging,
+    unseen_body,
 )
 from authz.formats.s3_facts import (
     BYPASS,
@@ -43,11 +45,11 @@ from authz.formats.s3_facts import (
 from authz.formats.s3_query import S3Query, parse_query
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
-from authz.identity.proof_parts import PAYLOAD_MARKERS, UNSIGNED_PAYLOAD
 from authz.identity.sigv4 import Proof
 
-__all__ = ["MINIO_UNKNOWN", "S3Config", "S3Operation", "S3RequestError", "parse_s3"]
+__all__ = ["S3Config", "S3Operation", "S3RequestError", "parse_s3"]
 
+_Stated = TypeVar("_Stated")
 
 _COPIES: Final = frozenset({"PutObject", "UploadPart"})
 
@@ -72,6 +74,7 @@ class _Asked(NamedTuple):
     query: S3Query
     headers: Mapping[str, str]
     common: Facts
+    config: S3Config
 
     @property
     def resource(self) -> str:
@@ -98,9 +101,8 @@ def parse_s3(request: HttpRequest, proof: Proof | None, config: S3Config) -> S3O
     if COPY_SOURCE in headers and operation.name not in _COPIES:
         # MinIO copies whenever this header is there, whatever subresource is.
         raise S3RequestError("InvalidRequest", f"`{COPY_SOURCE}` does not go with {operation.name}")
-    asked = _Asked(
-        request, proof, operation, bucket, key, query, headers, common_facts(request, proof)
-    )
+    common = common_facts(request, proof)
+    asked = _Asked(request, proof, operation, bucket, key, query, headers, common, config)
     more = _MORE.get(operation.name)
     checks = _plain(asked) if more is None else more(asked)
     return S3Operation(operation.name, bucket, key, tuple(checks))
@@ -117,7 +119,7 @@ def _operation(
     if operation is None:
         raise _no_operation(request, table, subresource)
     if query.values:
-        _check_parameters(request, query)
+        _check_parameters(request, query, config)
     return operation
 
 
@@ -133,8 +135,11 @@ def _no_operation(
     return S3RequestError("NotImplemented", f"`{subresource}` is not supported here")
 
 
-def _check_parameters(request: HttpRequest, query: S3Query) -> None:
+def _check_parameters(request: HttpRequest, query: S3Query, config: S3Config) -> None:
     values = query.values
+    for name in config.refused_parameters:
+        if name in values:
+            raise S3RequestError("NotImplemented", f"the parameter `{name}` is not supported")
     for name in ("versionId", "uploadId"):
         if values.get(name) == "":
             raise S3RequestError("InvalidArgument", f"`{name}` is empty")
@@ -182,7 +187,7 @@ def _put(asked: _Asked) -> list[Check]:
     headers = asked.headers
     if "x-amz-write-offset-bytes" in headers:
         raise S3RequestError("NotImplemented", "appending to objects is not supported")
-    source = parse_copy_source(headers[COPY_SOURCE]) if COPY_SOURCE in headers else None
+    source = _copy_source(asked)
     extra = copy_facts(source) if source is not None else None
     checks = [asked.check("PutObject", extra)]
     checks += [asked.check(action) for action in _asked_by_headers(headers)]
@@ -191,8 +196,18 @@ def _put(asked: _Asked) -> list[Check]:
         checks.append(_anything_below(asked, "PutObject"))
     if source is not None:
         copies_tags = headers.get(TAGGING_DIRECTIVE, "COPY").strip() != "REPLACE"
+        if copies_tags and TAGGING in headers:
+            # The store would ignore these tags, and policies would not.
+            raise S3RequestError(
+                "InvalidRequest", f"`{TAGGING}` on a copy needs `{TAGGING_DIRECTIVE}: REPLACE`"
+            )
         checks += _read_source(asked, source, with_tags=copies_tags)
     return checks
+
+
+def _copy_source(asked: _Asked) -> CopySource | None:
+    header = asked.headers.get(COPY_SOURCE)
+    return None if header is None else parse_copy_source(header, asked.config)
 
 
 def _asked_by_headers(headers: Mapping[str, str]) -> list[str]:
@@ -223,9 +238,9 @@ def _read_source(asked: _Asked, source: CopySource, *, with_tags: bool) -> list[
 
 
 def _put_part(asked: _Asked) -> list[Check]:
-    if COPY_SOURCE not in asked.headers:
+    source = _copy_source(asked)
+    if source is None:
         return [asked.check("PutObject")]
-    source = parse_copy_source(asked.headers[COPY_SOURCE])
     # A part takes bytes of its source, never its tags.
     return [
         asked.check("PutObject", copy_facts(source)),
@@ -268,7 +283,7 @@ def _delete_many(asked: _Asked) -> list[Check]:
         actions = ("DeleteObject", "DeleteObjectVersion", *bypass)
         return [_anything_below(asked, action) for action in actions]
     checks = []
-    for key, version in dict.fromkeys(parse_delete(body)):
+    for key, version in dict.fromkeys(parse_delete(body, asked.config)):
         values = {"versionId": version} if version else {}
         entry = asked._replace(key=key, query=asked.query._replace(values=values))
         action = "DeleteObjectVersion" if version else "DeleteObject"
@@ -281,44 +296,38 @@ def _anything_below(asked: _Asked, action: str) -> Check:
 
 
 def _body(asked: _Asked) -> bytes | None:
-    """Return the body if it is at hand as the store will read it, checked against its hash."""
-    body = asked.request.body
-    stated = asked.request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD).strip()
-    if body is None:
-        return None
-    if stated in PAYLOAD_MARKERS:
-        # A streamed body comes in chunks with signatures between them.
-        return body if stated == UNSIGNED_PAYLOAD else None
-    if sha256(body).hexdigest() != stated:
-        raise S3RequestError(
-            "XAmzContentSHA256Mismatch", "the body is not the one whose hash is stated"
-        )
-    return body
+    return body_at_hand(asked.request, asked.proof)
+
+
+def _stated(asked: _Asked, parse: Callable[[bytes], _Stated], nothing: _Stated) -> _Stated:
+    """Return what the body states, or `nothing` where bodies are known not to be sent along."""
+    body = _body(asked)
+    if body is not None:
+        return parse(body)
+    if asked.config.requires_bodies:
+        raise unseen_body(asked.operation.name)
+    return nothing
 
 
 def _put_tagging(asked: _Asked) -> list[Check]:
-    body = _body(asked)
-    tags = tag_facts(parse_tagging(body)) if body is not None else {}
+    tags = tag_facts(_stated(asked, parse_tagging, []))
     checks = _plain(asked._replace(headers={}))
     return [check._replace(facts={**check.facts, **tags}) for check in checks]
 
 
 def _put_retention(asked: _Asked) -> list[Check]:
-    body = _body(asked)
     needs_bypass = _is_set(asked.headers, BYPASS)
-    asked = asked._replace(headers=parse_retention(body) if body is not None else {})
+    asked = asked._replace(headers=_stated(asked, parse_retention, {}))
     checks = _plain(asked)
     return [*checks, asked.check("BypassGovernanceRetention")] if needs_bypass else checks
 
 
 def _put_legal_hold(asked: _Asked) -> list[Check]:
-    body = _body(asked)
-    return _plain(asked._replace(headers=parse_legal_hold(body) if body is not None else {}))
+    return _plain(asked._replace(headers=_stated(asked, parse_legal_hold, {})))
 
 
 def _create_bucket(asked: _Asked) -> list[Check]:
-    body = _body(asked)
-    location = parse_location(body) if body else ""
+    location = _location(asked)
     checks = [
         asked.check("CreateBucket", {"s3:locationconstraint": (location,)} if location else None)
     ]
@@ -332,6 +341,15 @@ def _create_bucket(asked: _Asked) -> list[Check]:
     if "x-amz-object-ownership" in asked.headers:
         checks.append(asked.check("PutBucketOwnershipControls"))
     return checks
+
+
+def _location(asked: _Asked) -> str:
+    body = _body(asked)
+    if body:
+        return parse_location(body)
+    if body is None and asked.config.requires_bodies and may_have_body(asked.request):
+        raise unseen_body(asked.operation.name)
+    return ""
 
 
 def _delete_bucket(asked: _Asked) -> list[Check]:

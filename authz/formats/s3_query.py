@@ -79,7 +79,9 @@ def _classify(raw_name: str) -> tuple[str, str]:
     if known is not None:
         # Encoded where it need not be, a proxy that looks for the plain name would not know it.
         if raw_name != known:
-            raise S3RequestError("InvalidRequest", f"{quote(name)} is misspelt, it is `{known}`")
+            raise S3RequestError(
+                "InvalidRequest", f"{quote(raw_name)} is misspelt, it is `{known}`"
+            )
         return name, _KEPT
     if folded in DECISIVE_HEADERS:
         return folded, _HOISTED

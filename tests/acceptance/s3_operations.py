@@ -241,7 +241,7 @@ FAMILIES = {
 """Every row, by family."""
 
 KEYS = (
-    "plain", "a b", "a+b", "a%b", "a%2Fb", "a%20b", "a//b", "//a", "a/", "/a", "ünï/日本/🐈", "a&b=c", "a?b", "a#b",
+    "plain", "a b", "a+b", "a%b", "a%2Fb", "a%20b", "a//b", "a///b//", "a/", "ünï/日本/🐈", "a&b=c", "a?b", "a#b",
     "a;b", "a:b@c", "a'b(c)!d*e", "a=b,c", 'a"b', "a<b>", "a$b${c}", "a~b", "e\u0301", "\u00e9", "a\\b", "a^b`c|d", "{a}[b]",
     "tab\there",
 )  # fmt: skip

@@ -32,7 +32,7 @@ KEYS = [
     "a\\b",
     "a:b;c,d@e$f",
 ]
-CONFIG = S3Config(domains=("s3.example.test",))
+CONFIG = S3Config(domains=("s3.example.test",), keeps_leading_slash=True)
 
 
 class Wire:

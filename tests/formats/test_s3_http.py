@@ -3,19 +3,29 @@
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz.formats.check import Check
-from authz.formats.s3_actions import BUCKET, MINIO_UNKNOWN, OBJECT
+from authz.formats.s3_actions import BUCKET, MINIO_PARAMETERS, MINIO_UNKNOWN, OBJECT
+from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS
+from authz.formats.s3_body import parse_delete
 from authz.formats.s3_http import S3Config, S3Operation, S3RequestError, parse_s3
 from authz.identity.http import HttpRequest
 from authz.identity.proof import HEADER, PRESIGNED, Proof
 
 HOST = "s3.example.test"
-CONFIG = S3Config()
+CONFIG = S3Config(endpoints=(HOST,))
+UNSEEN = S3Config(endpoints=(HOST,), requires_bodies=False)
+MINIO = S3Config(
+    endpoints=(HOST,),
+    refused_in_keys=MINIO_REFUSED_IN_KEYS,
+    unknown_subresources=MINIO_UNKNOWN,
+    refused_parameters=MINIO_PARAMETERS,
+)
 B = "arn:aws:s3:::bucket"
 K = "arn:aws:s3:::bucket/key"
 
@@ -29,7 +39,9 @@ def ask(
     proof: Proof | None = None,
     repeated: frozenset[str] = frozenset(),
 ) -> S3Operation:
-    """Parse a request line like `GET /bucket/key?acl`."""
+    """Parse a request line like `GET /bucket/key?acl`; one with a body is signed."""
+    if body is not None and proof is None:
+        proof = a_proof()
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
     request = HttpRequest(
@@ -126,7 +138,7 @@ def test_an_object_request_needs_its_actions_on_the_object(
     request_: str, name: str, actions: list[str]
 ) -> None:
     method, _, query = request_.partition(" ")
-    operation = ask(f"{method} /bucket/key{query}")
+    operation = ask(f"{method} /bucket/key{query}", config=UNSEEN)
     assert (operation.name, operation.bucket, operation.key) == (name, "bucket", "key")
     assert needs(operation) == [(action, K) for action in actions]
 
@@ -164,7 +176,7 @@ def test_headers_that_ask_for_more_need_more(
     request_: str, headers: dict[str, str], actions: list[str]
 ) -> None:
     method, _, query = request_.partition(" ")
-    operation = ask(f"{method} /bucket/key{query}", headers)
+    operation = ask(f"{method} /bucket/key{query}", headers, config=UNSEEN)
     assert needs(operation) == [(action, K) for action in actions]
 
 
@@ -213,7 +225,11 @@ def test_a_copy_of_a_version_reads_that_version() -> None:
         "", "/", "bucket", "bucket/", "//key", "src-bucket/k?versionId", "src-bucket/k?versionId=",
         "src-bucket/k?version=1", "src-bucket/k?versionId=1&versionId=2", "src-bucket/../k",
         "src-bucket/a/%2E%2E/k", "src-bucket/%00", "src-bucket/%ZZ", "src-bucket/%FF",
-        "src-bucket/k?versionId=%00", "src-bucket/k,src-bucket/l\u00e9", "b*cket/k",
+        "src-bucket/k?versionId=%00", "src-bucket/k#x", "src-bucket/k#", "src-bucket/k;x", "src-bucket/a\\b",
+        "src-bucket/k?versionId=1?versionId=2", "src-bucket/k?versionId=1#2", "src-bucket/k?versionId=1;2",
+        "src-bucket/k?versionId=1%232", "src-bucket/k?versionId=1%262", "src-bucket/k?versionId=1%3B2",
+        "src-bucket/a b", "src-bucket/a\tb", "src-bucket/a\x01", "src-bucket/k\xa0", "src-bucket/k?", "src-bucket/k?#",
+        "src-bucket//k", "/src-bucket//k", "src-bucket/%2Fk", "//src-bucket/k", "src-bucket/k,src-bucket/l\u00e9", "b*cket/k",
         "arn:aws:s3:us-east-1:000000000000:accesspoint/a/object/k", f"src-bucket/{'k' * 1025}",
     ],
 )  # fmt: skip
@@ -419,6 +435,105 @@ def test_many_deletes_with_a_body_unseen_need_everything_below_the_bucket(
     assert needs(operation) == [("DeleteObject", f"{B}/…"), ("DeleteObjectVersion", f"{B}/…")]
 
 
+@pytest.mark.parametrize("line", ["POST /bucket?delete", "PUT /bucket/key?tagging", "PUT /bucket"])
+def test_nobody_makes_us_read_a_document_without_a_signature(line: str) -> None:
+    method, _, target = line.partition(" ")
+    path, _, query = target.partition("?")
+    request = HttpRequest(method, path, query, {"host": HOST}, body=b"<not even a document")
+    with pytest.raises(S3RequestError) as caught:
+        parse_s3(request, None, CONFIG)
+    assert caught.value.code == "AccessDenied"
+
+
+STREAMED = {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["PUT /bucket/key?tagging", "PUT /bucket/key?retention", "PUT /bucket/key?legal-hold"],
+)
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"content-length": "9"}, None),
+        ({"transfer-encoding": "chunked"}, None),
+        ({}, None),
+        (STREAMED, b"1\r\nx\r\n0\r\n"),
+    ],
+)
+def test_what_a_body_states_is_not_taken_for_unset_when_the_body_is_unseen(
+    line: str, headers: dict[str, str], body: bytes | None
+) -> None:
+    assert refusal(line, headers, body=body, proof=a_proof()) == "InvalidRequest"
+    assert ask(line, headers, body=body, config=UNSEEN).checks
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"content-length": "9"}, None),
+        ({"transfer-encoding": "chunked"}, None),
+        (STREAMED, b"1\r\nx\r\n0\r\n"),
+        ({**STREAMED, "content-length": "9"}, None),
+    ],
+)
+def test_a_bucket_is_not_created_with_a_location_unseen(
+    headers: dict[str, str], body: bytes | None
+) -> None:
+    assert refusal("PUT /bucket", headers, body=body, proof=a_proof()) == "InvalidRequest"
+    assert ask("PUT /bucket", {"content-length": "0"}).name == "CreateBucket"
+    assert ask("PUT /bucket").name == "CreateBucket"
+
+
+TAG = "<Tag><Key>approved</Key><Value>yes</Value></Tag>"
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<Decoy><Key>approved</Key><Value>yes</Value></Decoy><Tag><Key>evil</Key><Value>1</Value></Tag>",
+        "<tag><Key>approved</Key><Value>yes</Value></tag>",
+        '<z:Tag xmlns:z="q"><Key>approved</Key><Value>yes</Value></z:Tag>',
+        '<Tag xmlns="q"><Key>approved</Key><Value>yes</Value></Tag>',
+        "<Tag><Key>approved</Key></Tag>",
+        "<Tag><Key>approved</Key><Value>yes</Value><Value/></Tag>",
+        "<Tag><Key>approved</Key><Value>yes</Value><Extra/></Tag>",
+        "<Tag><Key>approved</Key><Value> yes</Value></Tag>",
+        "<Tag><Key>approved\n</Key><Value>yes</Value></Tag>",
+    ],
+)
+def test_a_tag_that_a_store_could_pass_over_is_refused(inner: str) -> None:
+    body = f"<Tagging><TagSet>{inner}</TagSet></Tagging>".encode()
+    assert refusal("PUT /bucket/key?tagging", body=body) == "MalformedXML"
+
+
+def test_a_second_set_of_tags_is_refused() -> None:
+    for extra in (f"<TagSet>{TAG}</TagSet>", f"<Decoy>{TAG}</Decoy>"):
+        body = f"<Tagging><TagSet>{TAG}</TagSet>{extra}</Tagging>".encode()
+        assert refusal("PUT /bucket/key?tagging", body=body) == "MalformedXML"
+
+
+@pytest.mark.parametrize("directive", [{}, {"x-amz-tagging-directive": "COPY"}, {"x-amz-tagging-directive": "replace"}])  # fmt: skip
+def test_tags_that_a_copy_would_not_set_are_refused(directive: dict[str, str]) -> None:
+    headers = {"x-amz-copy-source": "src-bucket/k", "x-amz-tagging": "approved=yes", **directive}
+    assert refusal("PUT /bucket/key", headers) == "InvalidRequest"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_a_body_that_is_not_utf_8_is_refused(encoding: str) -> None:
+    body = entry("<Key>\u00fc</Key>").encode(encoding)
+    assert refusal("POST /bucket?delete", body=body) == "MalformedXML"
+
+
+def test_text_between_elements_is_refused_unless_it_is_white_space() -> None:
+    """A text that is glued together piece by piece, each copying all before it, costs gigabytes of copies."""
+    listed = "<Object><Key>k</Key></Object>"
+    between = f"<Delete>{'a' * 1_900_000}{'<Quiet/>a' * 15_000}{listed}</Delete>"
+    assert refusal("POST /bucket?delete", body=between.encode()) == "MalformedXML"
+    indented = f"<Delete>{' ' * 1_900_000}{'<Quiet/> ' * 15_000}{listed}</Delete>"
+    assert parse_delete(indented.encode(), CONFIG) == [("k", "")]
+
+
 def test_the_body_must_be_the_one_whose_hash_is_stated() -> None:
     right = {"x-amz-content-sha256": sha256(DELETE).hexdigest()}
     wrong = {"x-amz-content-sha256": sha256(b"").hexdigest()}
@@ -482,16 +597,15 @@ HOSTED = S3Config(domains=("S3.example.test", "eu.s3.example.test."))
     [
         ("bucket.s3.example.test", "/key", "bucket", "key"),
         ("bucket.s3.example.test:9000", "/bucket/key", "bucket", "bucket/key"),
-        ("BUCKET.S3.Example.Test.", "/", "bucket", ""),
+        ("bucket.s3.example.test:80", "/", "bucket", ""),
         ("my.bucket.s3.example.test", "/a", "my.bucket", "a"),
         ("bucket.eu.s3.example.test", "/a", "bucket", "a"),
         ("eu.s3.example.test", "/bucket/a", "bucket", "a"),
         ("s3.example.test:9000", "/bucket/a", "bucket", "a"),
-        ("elsewhere.test", "/bucket/a", "bucket", "a"),
-        ("xs3.example.test", "/bucket/a", "bucket", "a"),
+        ("127.0.0.1:9000", "/bucket/a", "bucket", "a"),
         ("[::1]:9000", "/bucket/a", "bucket", "a"),
         ("[::1]", "/bucket/a", "bucket", "a"),
-        ("bucket.s3.example.test", "//a", "bucket", "/a"),
+        ("bucket.s3.example.test", "/a//b", "bucket", "a//b"),
         ("bucket.s3.example.test", "/minio-a/b", "bucket", "minio-a/b"),
     ],
 )
@@ -504,7 +618,7 @@ def test_the_host_or_the_path_names_the_bucket(host: str, path: str, bucket: str
     ("path", "key"),
     [
         ("a%20b", "a b"), ("a+b", "a+b"), ("a%2Bb", "a+b"), ("a%2541", "a%41"), ("a//b", "a//b"),
-        ("/a", "/a"), ("a%2Fb", "a/b"), ("%C3%BC", "ü"), (".hidden/..b/c.", ".hidden/..b/c."), ("a*b%3F", "a*b?"),
+        ("a%2Fb", "a/b"), ("a///b/", "a///b/"), ("%C3%BC", "ü"), (".hidden/..b/c.", ".hidden/..b/c."), ("a*b%3F", "a*b?"),
         ("%24%7Baws%3Ausername%7D", "${aws:username}"), ("a%0Ab", "a\nb"), ("...", "..."), ("k" * 1024, "k" * 1024),
     ],
 )  # fmt: skip
@@ -563,13 +677,85 @@ def test_a_path_that_is_ambiguous_or_no_address_is_refused(path: str, code: str)
 
 
 def test_a_host_whose_label_is_no_bucket_is_refused() -> None:
-    for host in (
-        "*.s3.example.test",
-        ".s3.example.test",
-        "a..b.s3.example.test",
-        "x.s3.example.test",
-    ):
+    for host in ("x.s3.example.test", "-a-.s3.example.test", f"{'a' * 100}_.s3.example.test"):
         assert refusal("GET /key", {"host": host}, config=HOSTED) == "InvalidBucketName"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "", "*.s3.example.test", ".s3.example.test", "a..b.s3.example.test", "VICTIM.s3.example.test",
+        "victim.S3.example.test", "victim.s3.example.test.", "victim.s3.example.test..",
+        "victim.s3.example.test.:80", "victim.s3.example.test:", "victim.s3.example.test:80:80",
+        "victim.s3.example.test:80x", "victim.s3.example.test:٨", "victim.s3.example.test:123456",
+        " victim.s3.example.test", "victim.s3.example.test ", "u@victim.s3.example.test",
+        "victim.s3.example.test/", "victim.s3.example.test,s3.example.test", "vıctim.s3.example.test",
+        "[::1", "[::1].s3.example.test", "[v1.a]", f"{'a.' * 200}s3.example.test", "LOCALHOST", "127.0.0.1.",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "config", [HOSTED, CONFIG, S3Config()], ids=["domains", "endpoints", "neither"]
+)
+def test_a_host_in_another_spelling_is_refused(host: str, config: S3Config) -> None:
+    """One parser would find a bucket in it that another does not."""
+    assert refusal("GET /mine/key", {"host": host}, config=config) == "InvalidRequest"
+
+
+@pytest.mark.parametrize(
+    ("config", "hosts"),
+    [
+        (S3Config(), ["victim.example.com", "victim.s3.amazonaws.com", "1.2.3", "1.2.3.256", "01.2.3.4"]),
+        (HOSTED, ["elsewhere.test", "xs3.example.test", "victim", "localhost", "s3.example.test.evil.test"]),
+        (CONFIG, ["victim.s3.example.test", "victim", "localhost", "127.0.0.1", "[::1]", "example.test"]),
+    ],
+    ids=["neither", "domains", "endpoints"],
+)  # fmt: skip
+def test_path_style_below_a_host_that_a_store_could_take_for_a_bucket_is_refused(
+    config: S3Config, hosts: list[str]
+) -> None:
+    for host in hosts:
+        with pytest.raises(S3RequestError, match="AUTHZ_S3_ENDPOINTS") as caught:
+            ask("GET /mine/key", {"host": host}, config=config)
+        assert caught.value.code == "InvalidRequest"
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9000", "10.0.0.255", "[::1]:9000", "localhost", "localhost:80", "envoy:9000", "s3_1"]
+)  # fmt: skip
+def test_addresses_and_single_labels_are_endpoints_by_themselves(host: str) -> None:
+    assert ask("GET /bucket/key", {"host": host}, config=S3Config()).bucket == "bucket"
+
+
+@pytest.mark.parametrize("key", ["/a", "//a", "/", "%2Fa", "%2f%2Fa"])
+@pytest.mark.parametrize("config", [CONFIG, MINIO], ids=["generic", "minio"])
+def test_a_key_that_begins_with_a_slash_is_refused_unless_the_store_keeps_it(
+    key: str, config: S3Config
+) -> None:
+    assert refusal(f"GET /mine/{key}", config=config) == "InvalidRequest"
+    source = {"x-amz-copy-source": f"mine/{key}"}
+    assert refusal("PUT /mine/out", source, config=config) == "InvalidArgument"
+    body = entry(f"<Key>{unquote(key)}</Key>").encode()
+    assert refusal("POST /mine?delete", body=body, config=config) == "InvalidRequest"
+
+    keeping = S3Config(endpoints=(HOST,), keeps_leading_slash=True)
+    assert ask(f"GET /mine/{key}", config=keeping).key == unquote(key)
+
+
+@pytest.mark.parametrize("key", ["a//b", "a//", "a%2F/b", "a__XLDIR__", "a__XLDIR__/b"])
+def test_a_key_that_minio_takes_for_another_is_refused(key: str) -> None:
+    assert refusal(f"GET /mine/{key}", config=MINIO) == "InvalidRequest"
+    source = {"x-amz-copy-source": f"mine/{key}"}
+    assert refusal("PUT /mine/out", source, config=MINIO) == "InvalidArgument"
+    body = entry(f"<Key>{unquote(key)}</Key>").encode()
+    assert refusal("POST /mine?delete", body=body, config=MINIO) == "InvalidRequest"
+    assert ask(f"GET /mine/{key}").key == unquote(key)
+
+
+def test_a_listing_that_minio_would_add_metadata_to_is_refused() -> None:
+    for query in ("list-type=2&metadata=true", "metadata=true", "versions&metadata=true"):
+        assert refusal(f"GET /bucket?{query}", config=MINIO) == "NotImplemented"
+    assert refusal("GET /bucket?list-type=2&Metadata=true", config=MINIO) == "InvalidRequest"
+    assert ask("GET /bucket?list-type=2&metadata=true").name == "ListObjectsV2"
 
 
 def test_a_stores_own_surfaces_are_refused_below_any_host() -> None:
@@ -637,9 +823,8 @@ def test_a_query_that_is_ambiguous_or_no_operation_is_refused(line: str, code: s
 
 @pytest.mark.parametrize("name", sorted(MINIO_UNKNOWN))
 def test_what_the_store_does_not_know_is_refused(name: str) -> None:
-    config = S3Config(unknown_subresources=MINIO_UNKNOWN)
     for method in ("GET", "PUT", "DELETE"):
-        assert refusal(f"{method} /bucket?{name}", config=config) == "NotImplemented"
+        assert refusal(f"{method} /bucket?{name}", config=MINIO) == "NotImplemented"
 
 
 @pytest.mark.parametrize(
@@ -668,7 +853,7 @@ def test_a_repeated_header_that_matters_is_refused(name: str) -> None:
 def test_headers_hoisted_into_the_query_count_only_where_the_store_reads_them() -> None:
     line = "PUT /bucket/key?x-amz-acl=public-read&X-Amz-Tagging=a%3Db"
     assert refusal(line) == "InvalidRequest"
-    config = S3Config(accepts_hoisted_headers=True)
+    config = S3Config(endpoints=(HOST,), accepts_hoisted_headers=True)
     assert [action for action, _ in needs(ask(line, config=config))] == [
         "PutObject",
         "PutObjectAcl",
@@ -756,14 +941,19 @@ def test_a_part_of_a_bodys_operation_is_not_taken_from_headers() -> None:
         "PUT /bucket/key?legal-hold",
         "DELETE /bucket/key",
     ):
-        for check in ask(line, {**headers, "x-amz-bypass-governance-retention": "true"}).checks:
+        bypassing = {**headers, "x-amz-bypass-governance-retention": "true"}
+        for check in ask(line, bypassing, config=UNSEEN).checks:
             assert check.facts == {}, check
+
+
+SIGNED_FACTS = {"s3:authtype": (HEADER,), "s3:signatureversion": ("AWS4-HMAC-SHA256",)}
 
 
 def test_bodies_that_are_at_hand_give_their_values() -> None:
     tags = b"<Tagging><TagSet><Tag><Key>Team</Key><Value>a</Value></Tag></TagSet></Tagging>"
     tagging = ask("PUT /bucket/key?tagging&versionId=v", body=tags)
     assert facts_of(tagging, "PutObjectVersionTagging") == {
+        **SIGNED_FACTS,
         "s3:versionid": ("v",),
         "s3:requestobjecttag/Team": ("a",),
         "s3:requestobjecttagkeys": ("Team",),
@@ -777,10 +967,16 @@ def test_bodies_that_are_at_hand_give_their_values() -> None:
         ("s3:object-lock-remaining-retention-days", ("9",)),
     }
     hold = ask("PUT /bucket/key?legal-hold", body=b"<LegalHold><Status>OFF</Status></LegalHold>")
-    assert facts_of(hold, "PutObjectLegalHold") == {"s3:object-lock-legal-hold": ("OFF",)}
+    assert facts_of(hold, "PutObjectLegalHold") == {
+        **SIGNED_FACTS,
+        "s3:object-lock-legal-hold": ("OFF",),
+    }
     place = b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>"
     created = ask("PUT /bucket", body=place)
-    assert facts_of(created, "CreateBucket") == {"s3:locationconstraint": ("eu-west-1",)}
+    assert facts_of(created, "CreateBucket") == {
+        **SIGNED_FACTS,
+        "s3:locationconstraint": ("eu-west-1",),
+    }
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ class Surfaces:
         self.world = world
         metrics, clock = world.metrics, world.clock
         self.gate = Gate(world.authenticator, world.authorizer, metrics, clock)
-        mappings = {"s3": S3Mapping(S3Config()), "orders": RoutesMapping(parse_routes(ROUTES))}
+        mappings = {
+            "s3": S3Mapping(S3Config(endpoints=("s3.example.com",))),
+            "orders": RoutesMapping(parse_routes(ROUTES)),
+        }
         anonymous = UserEntry(ANONYMOUS, world.policies.handle((), ()), is_enabled=True)
         ext_authz = ExtAuthz(
             world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
