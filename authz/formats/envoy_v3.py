@@ -1,14 +1,15 @@
 """Envoy's `ext_authz` v3: `CheckRequest` → an HTTP request, raw; a verdict → `CheckResponse`.
 
 Headers are read from `header_map` (`encode_raw_headers: true`), where Envoy keeps raw bytes and repeated
-lines apart; without it from `headers`, where repeated lines are already joined and cannot be seen. The
-path is taken as Envoy sends it: raw and with its query, provided its path normalisation is off
-(`deploy/envoy.yaml`).
+lines apart. In `headers`, repeated lines are already joined and cannot be told from one, so a question that has
+only those is an error, which Envoy answers with 503. The path is taken as Envoy sends it: raw and with its
+query, provided its path normalisation is off (`deploy/envoy.yaml`).
 
 Source: Envoy's `envoy/service/auth/v3/external_auth.proto` and `attribute_context.proto`.
 Not here: what the request means (`s3_http.py`, `http_routes.py`), and every decision.
 """
 
+import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2
 
-from authz.errors import ParseError
+from authz.errors import InvalidError, ParseError
 from authz.identity.http import HttpRequest
 
 MAPPING_EXTENSION: Final = "authz.mapping"
@@ -30,6 +31,9 @@ PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
 
 TEMPLATE_LIMIT: Final = 4_096
 """Templates of answers kept; about 2 MiB."""
+
+ADDRESS_LIMIT: Final = 64
+"""Longest text of an IP address that is looked at; the longest there is has 45 characters."""
 
 OVERWRITE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
@@ -48,7 +52,7 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
 
     The client's address is the peer that Envoy reports, or, with `trusted_hops` proxies in front of
     Envoy, the one the outermost of them added to `X-Forwarded-For`. Raises `ParseError` when the bytes
-    are no such message or hold no HTTP request.
+    are no such message or hold no HTTP request, `InvalidError` when Envoy is not set up to send raw headers.
     """
     try:
         attributes = external_auth_pb2.CheckRequest.FromString(raw).attributes
@@ -58,7 +62,9 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
     if not http.method or not http.path.startswith(("/", "*")):
         raise ParseError("the CheckRequest holds no HTTP request with a path")
     lines = http.header_map.headers
-    headers, repeated = _join_lines(lines) if lines else (_read_joined(http.headers), _NO_REPEATS)
+    if not lines:
+        raise InvalidError("the CheckRequest has no raw headers; set `encode_raw_headers: true`")
+    headers, repeated = _join_lines(lines)
     host = headers.pop(":authority", None) or http.host
     if host:
         headers["host"] = host
@@ -90,14 +96,6 @@ def _join_lines(lines: Sequence[Any]) -> tuple[dict[str, str], frozenset[str]]:
     return joined, frozenset(name for name, each in values.items() if len(each) > 1)
 
 
-def _read_joined(headers: Mapping[str, str]) -> dict[str, str]:
-    # Text that Envoy could read as UTF-8, back to the bytes it was.
-    return {
-        name: value if value.isascii() else value.encode().decode("latin-1")
-        for name, value in headers.items()
-    }
-
-
 def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: int) -> str:
     peer: str = attributes.source.address.socket_address.address
     if not trusted_hops:
@@ -106,7 +104,17 @@ def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: i
     hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
     position = len(hops) - trusted_hops - 1
     # Fewer hops than promised: somebody came around the outer proxies, so only the peer is certain.
-    return hops[position] if position >= 0 and hops[position] else peer
+    return hops[position] if position >= 0 and _is_address(hops[position]) else peer
+
+
+def _is_address(text: str) -> bool:
+    if len(text) > ADDRESS_LIMIT or "%" in text:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _scheme(attributes: Any, headers: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from envoy.service.auth.v3 import external_auth_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authz.errors import ParseError
+from authz.errors import InvalidError, ParseError
 from authz.formats.envoy_v3 import (
     PARTIAL_BODY_HEADER,
     TEMPLATE_LIMIT,
@@ -21,7 +21,7 @@ def a_check(path="/b/k?acl", lines=(), **parts) -> external_auth_pb2.CheckReques
     http.method, http.path, http.scheme, http.host = "GET", path, "https", "s3.example.com"
     for name, value in parts.items():
         setattr(http, name, value)
-    for name, value in lines:
+    for name, value in () if lines is None else [(":method", b"GET"), *lines]:
         http.header_map.headers.add(key=name, raw_value=value)
     request.attributes.source.address.socket_address.address = "192.0.2.7"
     return request
@@ -58,14 +58,11 @@ def test_repeated_lines_are_joined_in_order_and_told():
     assert request.repeated == {"x-a"}
 
 
-def test_without_lines_the_joined_headers_are_read_as_the_bytes_they_were():
-    request = a_check()
-    request.attributes.request.http.headers["x-a"] = "J\u00f6rg"
-    request.attributes.request.http.headers["x-b"] = "plain"
-    found = read(request).request
-    assert found.headers["x-a"].encode("latin-1") == "J\u00f6rg".encode()
-    assert found.headers["x-b"] == "plain"
-    assert found.headers["host"] == "s3.example.com"
+def test_headers_in_which_repeated_lines_cannot_be_seen_are_an_error_of_the_setup():
+    request = a_check(lines=None)
+    request.attributes.request.http.headers["x-amz-copy-source"] = "mine/secret,mine/zz"
+    with pytest.raises(InvalidError, match="encode_raw_headers: true"):
+        read(request)
 
 
 def test_an_authority_stands_over_a_host_line():
@@ -110,6 +107,11 @@ def test_a_body_is_taken_when_it_is_whole(lines, parts, body):
         (1, b"", "192.0.2.7"),
         (1, b",", "192.0.2.7"),
         (16, b"1.1.1.1", "192.0.2.7"),
+        (1, b"2001:db8::1, 2.2.2.2", "2001:db8::1"),
+        (1, b"unknown, 2.2.2.2", "192.0.2.7"),
+        (1, b"1.1.1.1:443, 2.2.2.2", "192.0.2.7"),
+        (1, b"fe80::1%eth0, 2.2.2.2", "192.0.2.7"),
+        (1, b"1" * 30_000 + b", 2.2.2.2", "192.0.2.7"),
     ],
 )
 def test_an_address_is_the_peers_unless_trusted_proxies_add_one(hops, forwarded, address):
