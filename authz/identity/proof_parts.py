@@ -36,6 +36,9 @@ PAYLOAD_MARKERS: Final = STREAMING_SIGNED | {UNSIGNED_PAYLOAD, "STREAMING-UNSIGN
 
 _COMMON_PAYLOADS: Final = PAYLOAD_MARKERS | {EMPTY_SHA256}
 
+# Methods whose requests have no body unless their head announces one (RFC 9110, 9.3).
+_BODILESS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
+
 LONGEST_PRESIGNED: Final = 7 * 24 * 3600
 """Longest life of a presigned URL in seconds (S3); the shortest is 1."""
 CREDENTIAL_LIMIT: Final = 256
@@ -128,20 +131,51 @@ def parse_signature(text: str, kind: str) -> str:
 def payload_hash(request: HttpRequest, service: str, stated: str | None, kind: str) -> str:
     """Return what stands for the body in the canonical request.
 
-    S3 wants it stated (and takes `UNSIGNED-PAYLOAD` for presigned URLs that do not); other services hash the
-    body they receive, so it must be here unless it is empty.
+    S3 wants it stated (and takes `UNSIGNED-PAYLOAD` for presigned URLs that do not). Other services hash the
+    body they receive, so it must be here, or the request must be one without: an unseen one is not empty.
     """
     if stated is not None:
         if stated in _COMMON_PAYLOADS or _HEX64.fullmatch(stated) is not None:
+            if service != "s3":
+                _check_stated(request, stated)
             return stated
         raise UnauthenticatedError(
             "InvalidArgument", "`x-amz-content-sha256` is neither a hash nor a known marker"
         )
     if service != "s3":
-        return sha256(request.body).hexdigest() if request.body else EMPTY_SHA256
+        return _hash_of_body(request)
     if kind == PRESIGNED:
         return UNSIGNED_PAYLOAD
     raise UnauthenticatedError("InvalidRequest", "the header `x-amz-content-sha256` is missing")
+
+
+def _check_stated(request: HttpRequest, stated: str) -> None:
+    """Refuse a stated hash that the body at hand does not have, or that is none's where one is announced."""
+    if stated in PAYLOAD_MARKERS:
+        return
+    if request.body is None and (stated != EMPTY_SHA256 or _announces_no_body(request)):
+        return
+    if request.body is None or sha256(request.body).hexdigest() != stated:
+        raise UnauthenticatedError(
+            "XAmzContentSHA256Mismatch", "the body is not the one whose hash is stated"
+        )
+
+
+def _hash_of_body(request: HttpRequest) -> str:
+    if request.body is not None:
+        return sha256(request.body).hexdigest()
+    may_be_without = request.method in _BODILESS or "content-length" in request.headers
+    if not (may_be_without and _announces_no_body(request)):
+        raise UnauthenticatedError(
+            "InvalidRequest",
+            "the body is not at hand: sign `x-amz-content-sha256`, or let the proxy send the body along",
+        )
+    return EMPTY_SHA256
+
+
+def _announces_no_body(request: HttpRequest) -> bool:
+    headers = request.headers
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ from tests.identity.clients import (
     changed,
     presigned,
     signed,
+    signed_for,
     wall_clock,
 )
 
@@ -213,6 +215,44 @@ def test_an_unsigned_date_header_does_not_count() -> None:
 )
 def test_an_unknown_payload_marker_is_refused(value: str) -> None:
     assert code_of(changed(signed(), add={"x-amz-content-sha256": value})) == "InvalidArgument"
+
+
+def signed_over_nothing(method: str) -> HttpRequest:
+    """Return a request as SDKs of other services sign it: no stated hash, and here no body."""
+    return signed_for("orders", method, "/orders")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", {"content-length": "18"}),
+        ("POST", {"transfer-encoding": "chunked"}),
+        ("POST", {}),
+        ("PUT", {}),
+        ("GET", {"content-length": "18"}),
+        ("DELETE", {"transfer-encoding": "chunked"}),
+        ("POST", {"content-length": "0", "transfer-encoding": "chunked"}),
+    ],
+)
+def test_an_unseen_body_is_not_taken_for_an_empty_one(method: str, headers: dict[str, str]) -> None:
+    request = signed_over_nothing(method)
+    assert code_of(changed(request, add=headers)) == "InvalidRequest"
+    accept(changed(request, add={"content-length": "0"}), wall_clock())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_request_that_announces_no_body_has_none(method: str) -> None:
+    accept(signed_over_nothing(method), wall_clock())
+
+
+def test_a_body_that_was_put_in_later_does_not_have_the_signed_hash() -> None:
+    empty = sha256(b"").hexdigest()
+    request = signed_for("orders", "POST", "/orders", headers={"x-amz-content-sha256": empty})
+    accept(changed(request, body=b""), wall_clock())
+    assert code_of(changed(request, body=b"later")) == "XAmzContentSHA256Mismatch"
+    announced = changed(request, add={"content-length": "5"})
+    assert code_of(announced) == "XAmzContentSHA256Mismatch"
+    assert code_of(changed(signed_over_nothing("POST"), body=b"later")) == "SignatureDoesNotMatch"
 
 
 def test_s3_wants_the_payload_hash_in_the_header_form() -> None:
