@@ -5,6 +5,7 @@ action, the resource and the condition values. What matches nothing is refused: 
 closed, not open.
 What two servers could route differently (encoded slashes, dot segments, empty segments) is refused before any
 route is tried, and what a template picks out of the path is put into the resource as it is, never as a pattern.
+A header that becomes a condition value must be signed, where the request is.
 
     name = "orders"
     services = ["orders"]                       # service names a signature's scope may have
@@ -27,6 +28,7 @@ from authz.errors import ParseError, quote
 from authz.formats.check import Check, client_facts
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest, percent_decode, split_query
+from authz.identity.sigv4 import Proof
 from authz.policy.request import Values, fold_key
 
 ROUTE_LIMIT: Final = 1_000
@@ -43,7 +45,8 @@ _FACT_KEY: Final = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+
 _FACT_SOURCE: Final = re.compile(r"(header|query):([A-Za-z0-9._-]+)")
 # What a fact of a request may not call itself: these say who acts, or what the server saw.
 _RESERVED_FACTS: Final = ("aws:", "jwt:", "ldap:", "saml:", "sts:", "svc:", "s3:")
-_BAD_RAW: Final = re.compile(r"[\x00-\x20\x7f#\\?]|%2[fF]|%5[cC]")
+# What follows a raw `;` is a parameter of its segment to some servers, and not part of the path.
+_BAD_RAW: Final = re.compile(r"[\x00-\x20\x7f#;\\?]|%2[fF]|%5[cC]")
 
 
 class FactSource(NamedTuple):
@@ -78,18 +81,19 @@ class HttpRoutes:
         self.services = services
         self._routes = tuple(routes)
 
-    def match(self, request: HttpRequest) -> tuple[Check, ...]:
+    def match(self, request: HttpRequest, proof: Proof | None = None) -> tuple[Check, ...]:
         """Return what the request needs by the first route that matches.
 
-        Raises `S3RequestError` (its `code` and `status` serve JSON answers as well) when the path is
-        ambiguous or no route matches.
+        Headers that become condition values must be among those that `proof` signs. Raises
+        `S3RequestError` (its `code` and `status` serve JSON answers as well) when one is not, the path is
+        ambiguous, or no route matches.
         """
         segments = _segments(request.path)
         for route in self._routes:
             if not route.methods or request.method in route.methods:
                 values = _match(route, segments)
                 if values is not None:
-                    return (_check(route, values, request),)
+                    return (_check(route, values, request, proof),)
         raise S3RequestError("AccessDenied", "no route of this service matches the request")
 
 
@@ -129,26 +133,30 @@ def _match(route: Route, segments: tuple[str, ...]) -> dict[str, str] | None:
     return values
 
 
-def _check(route: Route, values: Mapping[str, str], request: HttpRequest) -> Check:
+def _check(
+    route: Route, values: Mapping[str, str], request: HttpRequest, proof: Proof | None
+) -> Check:
     resource = _PLACEHOLDER.sub(lambda match: values[match[1]], route.resource)
-    return Check(route.action, resource, _facts(route, request))
+    return Check(route.action, resource, _facts(route, request, proof))
 
 
-def _facts(route: Route, request: HttpRequest) -> Mapping[str, Values]:
+def _facts(route: Route, request: HttpRequest, proof: Proof | None) -> Mapping[str, Values]:
     facts = client_facts(request)
     parameters = _parameters(request.query) if route.facts else {}
     for key, kind, name in route.facts:
-        if kind == "header":
-            if name in request.repeated:
-                raise S3RequestError(
-                    "InvalidRequest", f"the header {quote(name)} is sent more than once"
-                )
-            value = request.headers.get(name)
-        else:
-            value = parameters.get(name)
+        value = _header(request, name, proof) if kind == "header" else parameters.get(name)
         if value is not None:
             facts[key] = (value.strip(),)
     return facts
+
+
+def _header(request: HttpRequest, name: str, proof: Proof | None) -> str | None:
+    if name in request.repeated:
+        raise S3RequestError("InvalidRequest", f"the header {quote(name)} is sent more than once")
+    value = request.headers.get(name)
+    if value is not None and proof is not None and name not in proof.signed_headers:
+        raise S3RequestError("AccessDenied", f"the header {quote(name)} must be signed")
+    return value
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -257,7 +265,7 @@ def _parse_template(path: str, place: str) -> tuple[tuple[str | None, ...], tupl
             segments.append(None)
             names.append(placeholder[1])
         elif (
-            set(piece) & set("{}*%?#")
+            set(piece) & set("{}*%?#;")
             or piece in {".", ".."}
             or (not piece and at < len(pieces) - 1)
         ):

@@ -74,7 +74,7 @@ class RoutesMapping:
 
     def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
         """Return what the first route that matches needs; a request that matches none is refused."""
-        return self._routes.match(request)
+        return self._routes.match(request, proof)
 
     def refuse(self, request: HttpRequest, code: str, message: str, request_id: str) -> Refusal:
         """Return a JSON object with `code`, `message` and `requestId`."""

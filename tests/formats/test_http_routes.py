@@ -10,6 +10,7 @@ from authz.formats.check import Check
 from authz.formats.http_routes import HttpRoutes, parse_mappings, parse_routes
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
+from authz.identity.sigv4 import find_proof, sign_headers
 
 ORDERS = """
 name = "orders"
@@ -102,7 +103,7 @@ def test_what_matches_no_route_is_refused(orders: HttpRoutes, line: str) -> None
         "", "*", "orders", "/orders/../orders", "/orders/./7", "/orders/%2e%2e", "/orders/.%2E/x", "//orders",
         "/orders//7", "/files/a//b", "/files/a/../b", "/orders/a%2Fb", "/orders/a%2fb", "/orders/a%5Cb", "/orders/a\\b",
         "/orders/%00", "/orders/%", "/orders/%ZZ", "/orders/%FF", "/orders/\u00fc", "/orders/a b", "/orders/a#b",
-        "/" + "a" * 9000,
+        "/orders/1;x", "/orders;/1", "/" + "a" * 9000,
     ],
 )  # fmt: skip
 def test_an_ambiguous_path_is_refused(orders: HttpRoutes, path: str) -> None:
@@ -119,6 +120,24 @@ def test_facts_come_from_the_listed_headers_and_parameters_only(orders: HttpRout
         "orders:tag/Color": ("red 1",),
         "aws:useragent": ("curl",),
     }
+
+
+def test_a_header_that_is_a_fact_must_be_signed(orders: HttpRoutes) -> None:
+    headers = {"host": "a"}
+    headers |= sign_headers(
+        "GET", "/orders", "", headers, "UNSIGNED-PAYLOAD",
+        access_key_id="AK", secret="s", region="us-east-1", service="orders", now=0.0,
+    )  # fmt: skip
+    added = HttpRequest("GET", "/orders", "", {**headers, "x-tenant": "somebody-else"})
+    proof = find_proof(added, 0.0)
+    assert proof is not None
+    with pytest.raises(S3RequestError, match="`x-tenant` must be signed") as caught:
+        orders.match(added, proof)
+    assert caught.value.code == "AccessDenied"
+
+    (check,) = orders.match(added, proof._replace(signed_headers=("host", "x-tenant")))
+    assert check.facts["orders:tenant"] == ("somebody-else",)
+    assert orders.match(HttpRequest("GET", "/orders", "", headers), proof)
 
 
 def test_a_fact_that_is_said_twice_is_refused(orders: HttpRoutes) -> None:
@@ -175,6 +194,7 @@ def test_a_mapping_that_is_wrong_is_refused_with_its_place(
         ({"path": "/a/../{id}"}, "path"),
         ({"path": "/a//{id}"}, "path"),
         ({"path": "/a/*/{id}"}, "path"),
+        ({"path": "/a;b/{id}"}, "path"),
         ({"path": "/a/%41/{id}"}, "path"),
         ({"action": "Get"}, "action"),
         ({"action": "a:*"}, "action"),
