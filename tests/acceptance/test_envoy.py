@@ -3,8 +3,9 @@
 import http.client
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -23,6 +24,10 @@ from tests.servers.processes import http_status, http_text, wait_for
 
 BODY_LIMIT = 2 * 1024 * 1024
 """Most bytes of a body that Envoy sends along."""
+
+
+PAYLOAD = "x-amz-content-sha256"
+NO_HEADERS: Mapping[str, str] = {}
 
 
 class Answer(NamedTuple):
@@ -60,10 +65,11 @@ def send(
     body: bytes = b"",
     credential: Credential | None = None,
     service: str = "s3",
+    host: str = "",
 ) -> Answer:
     """Send exactly this request, signed when a credential is given."""
     with connected(envoy, listener) as connection:
-        host = f"{LOOPBACK}:{envoy.ports[listener]}"
+        host = host or f"{LOOPBACK}:{envoy.ports[listener]}"
         signed = signature(method, host, target, body, credential, service) if credential else []
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in [("host", host), ("content-length", str(len(body))), *signed, *headers]:
@@ -74,10 +80,18 @@ def send(
 
 
 def signature(
-    method: str, host: str, target: str, body: bytes, credential: Credential, service: str
+    method: str,
+    host: str,
+    target: str,
+    body: bytes,
+    credential: Credential,
+    service: str,
+    *,
+    headers: Mapping[str, str] = NO_HEADERS,
 ) -> list[tuple[str, str]]:
-    signer = S3SigV4Auth if service == "s3" else SigV4Auth
-    request = AWSRequest(method, f"http://{host}{target}", data=body)
+    # The signer of S3 states the body's own hash, whatever the headers say.
+    signer = S3SigV4Auth if service == "s3" and PAYLOAD not in headers else SigV4Auth
+    request = AWSRequest(method, f"http://{host}{target}", data=body, headers=dict(headers))
     signer(Credentials(*credential), service, "us-east-1").add_auth(request)
     return [(name, value) for name, value in request.headers.items() if name.lower() != "host"]
 
@@ -278,6 +292,101 @@ def test_tags_cannot_be_hidden_from_policies(echoing: Envoy, caller: PolicyUser,
         caller.may(statement("Allow", "s3:*", "*"))
     assert b"SignatureDoesNotMatch" not in answer.body
     assert answer.status in {400, 403}
+
+
+@pytest.fixture
+def confined(stack: Stack, user: PolicyUser, bucket: str) -> PolicyUser:
+    """A user to whom one bucket belongs, but for one object in it."""
+    stack.backdoor.put_object(Bucket=bucket, Key="secret", Body=b"TOP SECRET")
+    mine = f"arn:aws:s3:::{bucket}"
+    user.may(
+        statement("Allow", "s3:*", mine),
+        statement("Allow", "s3:*", f"{mine}/*"),
+        statement("Deny", "s3:*", f"{mine}/secret"),
+    )
+    return user
+
+
+@pytest.mark.parametrize("domain", ["example.com", "s3.amazonaws.com"])
+def test_a_host_that_the_store_takes_for_a_bucket_is_refused(
+    stack: Stack, confined: PolicyUser, bucket: str, make_bucket: Callable[[], str], domain: str
+) -> None:
+    victim = make_bucket()
+    host = f"{victim}.{domain}"
+    for method, target in (("PUT", f"/{bucket}/planted"), ("GET", f"/{bucket}/k"), ("GET", "/")):
+        answer = send(stack.envoy, "s3", method, target, credential=confined.credential, host=host)
+        assert answer.status == 400
+        assert b"AUTHZ_S3_ENDPOINTS" in answer.body
+    assert "Contents" not in stack.backdoor.list_objects_v2(Bucket=victim)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{}/secret#x", "{}/secret#", "/{}/secret;x", "{}/secret?versionId=null#", "{}//secret"],
+)
+def test_a_copy_does_not_read_what_its_source_hides(
+    stack: Stack, confined: PolicyUser, bucket: str, source: str
+) -> None:
+    headers = {"x-amz-copy-source": source.format(bucket)}
+    host = f"{LOOPBACK}:{stack.envoy.ports['s3']}"
+    signed = signature(
+        "PUT", host, f"/{bucket}/out", b"", confined.credential, "s3", headers=headers
+    )
+    answer = send(stack.envoy, "s3", "PUT", f"/{bucket}/out", headers=signed)
+    assert (answer.status, b"<Code>InvalidArgument</Code>" in answer.body) == (400, True)
+    listed = stack.backdoor.list_objects_v2(Bucket=bucket)["Contents"]
+    assert [entry["Key"] for entry in listed] == ["secret"]
+
+
+@pytest.mark.parametrize("key", ["/secret", "//secret", "%2Fsecret", "%2f/secret", "/"])
+def test_a_key_that_begins_with_a_slash_reaches_no_store(
+    stack: Stack, confined: PolicyUser, bucket: str, key: str
+) -> None:
+    target = f"/{bucket}/{key}"
+    host = f"{LOOPBACK}:{stack.envoy.ports['s3']}"
+    spelt = quote(unquote(target), safe="/~")
+    for method in ("GET", "PUT", "DELETE"):
+        headers = signature(method, host, spelt, b"", confined.credential, "s3")
+        answer = send(stack.envoy, "s3", method, target, headers=headers)
+        assert (answer.status, b"begins with a slash" in answer.body) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("set_of_tags", "payload"),
+    [
+        ("<Decoy>{approved}</Decoy><Tag><Key>evil</Key><Value>1</Value></Tag>", None),
+        ("<Tag>{approved}</Tag>", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+    ],
+    ids=["decoy", "streamed"],
+)
+def test_tags_that_were_not_seen_as_the_store_sees_them_are_not_set(
+    stack: Stack, user: PolicyUser, bucket: str, set_of_tags: str, payload: str | None
+) -> None:
+    stack.backdoor.put_object(Bucket=bucket, Key="k", Body=b"x")
+    condition = {"StringEquals": {"s3:RequestObjectTag/approved": "yes"}}
+    user.may(statement("Allow", "s3:PutObjectTagging", "*") | {"Condition": condition})
+    approved = "<Key>approved</Key><Value>yes</Value>"
+    tags = set_of_tags.format(approved=approved)
+    body = f"<Tagging><TagSet>{tags}</TagSet></Tagging>".encode()
+    target, host = f"/{bucket}/k?tagging=", f"{LOOPBACK}:{stack.envoy.ports['s3']}"
+    stated = {PAYLOAD: payload} if payload else {}
+    signed = signature("PUT", host, target, body, user.credential, "s3", headers=stated)
+    answer = send(stack.envoy, "s3", "PUT", target, headers=signed, body=body)
+    assert b"SignatureDoesNotMatch" not in answer.body
+    assert answer.status == 400
+    assert stack.backdoor.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+
+
+@pytest.mark.parametrize("stated", [{}, {PAYLOAD: sha256(b"").hexdigest()}])
+def test_a_body_put_under_a_signature_over_none_is_refused(
+    echoing: Envoy, user: PolicyUser, stated: dict[str, str]
+) -> None:
+    user.may(statement("Allow", "orders:*", "*"))
+    host = f"{LOOPBACK}:{echoing.ports['http']}"
+    signed = signature("POST", host, "/orders", b"", user.credential, "orders", headers=stated)
+    assert send(echoing, "http", "POST", "/orders", headers=signed).status == 200
+    answer = send(echoing, "http", "POST", "/orders", headers=signed, body=b'{"amount": 1000000}')
+    assert answer.status == 400
 
 
 @pytest.mark.parametrize(
