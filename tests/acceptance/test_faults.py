@@ -276,6 +276,8 @@ def hostile_check(source: random.Random) -> external_auth_pb2.CheckRequest:
     http.method = source.choice(["GET", "PUT", "POST", "DELETE", "HEAD", "PATCH", "X", "get"])
     query = "&".join(f"{source.choice(PARAMETERS)}={piece()}" for _ in range(source.randrange(8)))
     http.path = f"/{piece()}?{query}"
+    # Envoy always has raw lines, at least those of the request line.
+    http.header_map.headers.add(key=":method", raw_value=http.method.encode())
     for name in source.sample(NAMES, source.randrange(len(NAMES))):
         for _ in range(source.choice([1, 1, 1, 2])):
             http.header_map.headers.add(key=name, raw_value=piece().encode())
@@ -304,6 +306,7 @@ def test_a_route_that_names_a_mapping_nobody_made_is_closed(stack: Stack) -> Non
     check = external_auth_pb2.CheckRequest()
     check.attributes.request.http.method = "GET"
     check.attributes.request.http.path = "/b/k"
+    check.attributes.request.http.header_map.headers.add(key=":method", raw_value=b"GET")
     check.attributes.context_extensions["authz.mapping"] = "nobody-made-this"
     with pytest.raises(grpc.RpcError) as caught:
         stack.authz.admin.call_raw(
