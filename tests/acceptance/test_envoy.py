@@ -377,6 +377,47 @@ def test_tags_that_were_not_seen_as_the_store_sees_them_are_not_set(
     assert stack.backdoor.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
 
 
+SETTINGS: list[tuple[dict[str, str], dict[str, int]]] = [
+    (
+        {"AUTHZ_S3_STORE": "minio", "AUTHZ_S3_ENDPOINTS": "s3.example.com,other.example.com"},
+        {
+            "GET s3.example.com /bucket/k": 403,
+            "GET other.example.com:9000 /bucket/k": 403,
+            "GET localhost /bucket/k": 400,
+            "GET s3.example.com /bucket/a//b": 400,
+            "GET s3.example.com /bucket?metadata=true": 501,
+        },
+    ),
+    (
+        {
+            "AUTHZ_S3_DOMAINS": "s3.example.com",
+            "AUTHZ_S3_KEEPS_LEADING_SLASH": "true",
+            "AUTHZ_S3_REQUIRES_BODIES": "false",
+        },
+        {
+            "GET bucket.s3.example.com //k": 403,
+            "GET s3.example.com /bucket//k": 403,
+            "GET bucket.example.com /k": 400,
+            "PUT s3.example.com /bucket/k?tagging": 403,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("env", "answers"), SETTINGS, ids=["minio", "domains"])
+def test_settings_say_what_the_store_is_like(
+    tmp_path: Path, env: dict[str, str], answers: dict[str, int]
+) -> None:
+    """403 is the answer to a request that means something and comes from nobody."""
+    with (
+        start_authz(tmp_path, env=env) as server,
+        start_envoy(tmp_path, {"authz": [server.grpc_port]}) as envoy,
+    ):
+        for line, expected in answers.items():
+            method, host, target = line.split(" ")
+            assert (line, send(envoy, "s3", method, target, host=host).status) == (line, expected)
+
+
 @pytest.mark.parametrize("stated", [{}, {PAYLOAD: sha256(b"").hexdigest()}])
 def test_a_body_put_under_a_signature_over_none_is_refused(
     echoing: Envoy, user: PolicyUser, stated: dict[str, str]
