@@ -66,7 +66,10 @@ async def canned(world) -> None:
         ],
         [
             allow("admin:AttachUserOrGroupPolicy"),
-            deny("iam:Attach*", Condition={"ArnLike": {"iam:PolicyARN": "arn:aws:iam::*:policy/Admin*"}}),
+            deny(
+                "iam:Attach*",
+                Condition={"ArnLike": {"iam:PolicyARN": "arn:aws:iam::*:policy/Admin*"}},
+            ),
         ],
     ],
 )
