@@ -1,4 +1,7 @@
-"""Checks of actions: names that do not exist, wildcards that reach too far or nothing, MinIO's ways."""
+"""Checks of actions: names that do not exist, wildcards that reach too far or nothing, MinIO's ways.
+
+What an action is comes from the catalog; nothing is said about the actions of a service that is not in it.
+"""
 
 from collections.abc import Iterator
 from typing import Final

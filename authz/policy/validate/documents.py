@@ -1,4 +1,7 @@
-"""Checks of the document as a whole: version, size, names of statements."""
+"""Checks of the document as a whole: version, size, names of statements.
+
+What makes a document unreadable is not here: whoever parses refuses it.
+"""
 
 import re
 from collections.abc import Iterator

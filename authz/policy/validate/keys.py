@@ -1,4 +1,7 @@
-"""Checks of condition keys: unknown, never set, of another type than the operator, or written by the client."""
+"""Checks of condition keys: unknown, never set, of another type than the operator, or written by the client.
+
+Source: AWS, "Condition operators" and "Multivalued context keys"; types and origins of keys: the catalog.
+"""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,7 @@
-"""Checks of resources: ARNs that cannot be, actions that never have them, patterns that reach neighbours."""
+"""Checks of resources: ARNs that cannot be, actions that never have them, patterns that reach neighbours.
+
+Which types of resources an action has comes from the catalog; a wildcard action means those that fit.
+"""
 
 import re
 from collections.abc import Iterator

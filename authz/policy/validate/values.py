@@ -1,4 +1,7 @@
-"""Checks of condition values: wildcards, networks, dates, values that exclude each other; and of variables."""
+"""Checks of condition values: wildcards, networks, dates, values that exclude each other; and of variables.
+
+Values that are not of the operator's type are refused by the compiler, and not looked at here.
+"""
 
 import re
 from collections.abc import Iterator
@@ -52,6 +55,9 @@ CHECKS: Final = (
     UNKNOWN_VARIABLE, UNSET_VARIABLE, CLIENT_VARIABLE, DUPLICATE_VALUE, IMPOSSIBLE_VALUE, PLAIN_TRANSPORT,
     ANY_VALUE,
 )  # fmt: skip
+
+PAIRED_LIMIT: Final = 256
+"""Most conditions of a statement that are compared with each other."""
 
 _VARIABLE: Final = re.compile(r"\$\{([^,'{}$*?]+)(,[^}]*)?\}")
 _NANOSECONDS: Final = 1_000_000_000
@@ -174,8 +180,9 @@ def _check_dates(condition: Condition, now: float) -> Iterator[Finding]:
 
 def _by_key(one: StatementView) -> Iterator[tuple[Condition, Condition]]:
     """Yield pairs of conditions on the same key, each of which must hold."""
-    for first in one.source.conditions:
-        for second in one.source.conditions:
+    conditions = one.source.conditions[:PAIRED_LIMIT]
+    for first in conditions:
+        for second in conditions:
             if first is not second and fold_key(first.key) == fold_key(second.key):
                 yield first, second
 

@@ -1,4 +1,7 @@
-"""A policy as the checks see it: statements with their places, and their actions looked up in the catalog."""
+"""A policy as the checks see it: statements with their places, and their actions looked up in the catalog.
+
+Made once for a document and handed to every check; holds no findings.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
