@@ -15,8 +15,8 @@ from authz.policy.validate.finding import Check, Finding, Severity
 from authz.policy.validate.relations import covers_arn, overlaps_type
 from authz.policy.validate.view import ANY, PolicyView, StatementView, is_wild
 
-SHOWN_ACTIONS: Final = 3
-"""How many actions a message names."""
+SHOWN_TYPES: Final = 1
+"""How many types of resources a message names."""
 
 WRONG_TYPE: Final = Check(
     "AZ201", Severity.ERROR, "no listed resource is of a type that the action has"
@@ -176,7 +176,7 @@ def _wrong_types(one: StatementView, texts: list[str], typed: list[Action]) -> I
             if action not in typed:
                 yield from _no_resource(place, action, texts)
             elif not _fits(action, texts):
-                kinds = ", ".join(f"`{_form(arn)}`" for arn in _types_of(action)[-SHOWN_ACTIONS:])
+                kinds = ", ".join(f"`{_form(arn)}`" for arn in _plainest(_types_of(action)))
                 message = f"`{action.text}` is never about {quote(texts[0])}"
                 yield WRONG_TYPE.at(place, message, f"it is about {kinds}")
 
@@ -201,6 +201,11 @@ def _no_resource(place: str, action: Action, texts: list[str]) -> Iterator[Findi
 _IAM_KINDS: Final = tuple(
     f"arn:aws:iam::{{account}}:{kind}/" for kind in ("user", "group", "policy", "role")
 )
+
+
+def _plainest(arns: list[str]) -> list[str]:
+    """Return the forms with the fewest parts to fill in, which are those that are meant most often."""
+    return sorted(arns, key=lambda arn: (arn.count("{"), arn))[:SHOWN_TYPES]
 
 
 def _form(arn: str) -> str:
