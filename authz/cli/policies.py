@@ -7,6 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from authz.cli.calls import PACKAGE, say_done, show_list, show_one
 from authz.cli.output import print_json, print_record, printable, to_plain
+from authz.cli.policy_tests import run_tests
 from authz.cli.session import F, Session, pass_session, with_json
 from authz.cli.validation import validate, warn
 from authz.wire.authz.admin.v1 import attachment_service_pb2, policy_service_pb2
@@ -22,6 +23,7 @@ def policy() -> None:
 
 
 policy.add_command(validate)
+policy.add_command(run_tests)
 
 
 @policy.command()
