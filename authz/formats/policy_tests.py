@@ -13,8 +13,8 @@ tests:
 ```
 
 A test without `policies` has all of the file. Verdicts are `allowed`, `denied` (either way), `explicitly
-denied` and `implicitly denied`; a statement is named by its policy and its `Sid` or its index. Read strictly, within
-bounds, and without aliases, by which a small file can become a large one.
+denied` and `implicitly denied`; a statement is named by its policy and its `Sid` or its index. Read
+strictly, within bounds, and without aliases, by which a small file can become a large one.
 """
 
 from collections.abc import Callable, Mapping, Sequence

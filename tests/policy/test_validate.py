@@ -67,6 +67,7 @@ SPEAKS = {
     "AZ112": lambda: ids(an_action("s3:HeadBucket", BUCKET)),
     "AZ113": lambda: ids(an_action("s3:Put*")),
     "AZ114": lambda: ids(an_action("s3:DeleteBucketCors", BUCKET)),
+    "AZ115": lambda: ids(an_action("orders:GetOrder", "arn:aws:orders:::order/1")),
     "AZ201": lambda: ids(an_action("s3:GetObject", BUCKET)),
     "AZ202": lambda: ids(an_action("s3:GetObject", [BUCKET, OBJECTS])),
     "AZ203": lambda: ids(an_action("s3:GetObject", "arn:aws-cn:s3:::photos/*")),
@@ -164,6 +165,7 @@ QUIET = {
     ],
     "a time": [a_condition("DateLessThan", "aws:CurrentTime", "2100-01-01")],
     "a number": [a_condition("NumericLessThanEquals", "s3:max-keys", "100", action="s3:ListBucket", resource=BUCKET)],
+    "sharing within a bucket": [an_action(["s3:PutObject", "s3:PutObjectAcl"])],
     "everyone, in a deny": [an_action("s3:DeleteBucket", "*", "Deny")],
 }  # fmt: skip
 

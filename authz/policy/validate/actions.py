@@ -22,8 +22,10 @@ from authz.policy.validate.view import ANY, PolicyView, StatementView, is_wild, 
 LIST_LIMIT: Final = 256
 """Most entries of a list that are compared with each other."""
 
-UNKNOWN_SERVICE: Final = Check(
-    "AZ101", Severity.WARNING, "an action of a service that is not known"
+MISSPELT_SERVICE: Final = Check(
+    "AZ101",
+    Severity.WARNING,
+    "an action of a service that is not known and called almost as a known one",
 )
 UNKNOWN_ACTION: Final = Check("AZ102", Severity.ERROR, "an action that its service does not have")
 EMPTY_WILDCARD: Final = Check("AZ103", Severity.ERROR, "an action wildcard that matches no action")
@@ -56,11 +58,14 @@ REACHES_GRANTING: Final = Check(
 MINIO_ONLY: Final = Check(
     "AZ114", Severity.SUGGESTION, "an action that only MinIO has, where AWS's has another name"
 )
+UNKNOWN_SERVICE: Final = Check(
+    "AZ115", Severity.SUGGESTION, "an action of a service that is not in the catalog"
+)
 
 CHECKS: Final = (
-    UNKNOWN_SERVICE, UNKNOWN_ACTION, EMPTY_WILDCARD, EVERYTHING, WRITES_EVERYWHERE, ALLOW_NOT_ACTION,
+    MISSPELT_SERVICE, UNKNOWN_ACTION, EMPTY_WILDCARD, EVERYTHING, WRITES_EVERYWHERE, ALLOW_NOT_ACTION,
     REDUNDANT_ACTION, DENY_NOT_ACTION, SINGLE_MATCH, OTHER_CASE, VERSION_ONLY, NEVER_ASKED, REACHES_GRANTING,
-    MINIO_ONLY,
+    MINIO_ONLY, UNKNOWN_SERVICE,
 )  # fmt: skip
 
 _NEVER_ASKED: Final = {
@@ -95,7 +100,10 @@ def _check_pattern(one: StatementView, place: str, pattern: str) -> Iterator[Fin
     if service is None:
         near = nearest(service_of(pattern), [known.prefix for known in all_services()])
         message = f"the service {quote(service_of(pattern))} is not known"
-        yield UNKNOWN_SERVICE.at(place, message, f"did you mean `{near}`" if near else "")
+        if near:
+            yield MISSPELT_SERVICE.at(place, message, f"did you mean `{near}`")
+        else:
+            yield UNKNOWN_SERVICE.at(place, message, "see that a configured route uses it")
         return
     found = find_actions(pattern)
     name = pattern.partition(":")[2]

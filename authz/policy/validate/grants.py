@@ -166,7 +166,9 @@ _WAYS: Final = (
     ),
 )
 
-_BROAD: Final = re.compile(r"\*+|arn:[^:]*:[^:]*:[^:]*:[^:]*:(?:[a-z-]+/)?\*+(?:/\*+)?")
+_BROAD: Final = re.compile(
+    r"\*+|arn:[^:]*:s3:[^:]*:[^:]*:\*+(?:/\*+)?|arn:[^:]*:(?!s3:)[^:]*:[^:]*:[^:]*:(?:[a-z-]+/)?\*+"
+)
 _WHOLE: Final = frozenset({"iam:*", "admin:*"})
 
 

@@ -27,7 +27,7 @@ UNKNOWN_KEY: Final = Check(
     "AZ301", Severity.ERROR, "a condition key that its service does not have"
 )
 FOREIGN_KEY: Final = Check(
-    "AZ302", Severity.WARNING, "a condition key of a service that is not known"
+    "AZ302", Severity.SUGGESTION, "a condition key of a service that is not known"
 )
 KEY_OF_NONE: Final = Check(
     "AZ303", Severity.WARNING, "a condition key that none of the actions has"
