@@ -20,10 +20,10 @@ import click
 from authz.cli.main import COMMANDS, cli
 from authz.formats.s3_actions import BUCKET, OBJECT, SERVICE, Key, Operation
 from authz.formats.s3_xml import STATUS
+from authz.policy import validate
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.catalog import Level, all_services
 from authz.policy.conditions import NULL, OPERATORS
-from authz.policy.validate import CHECKS
 from authz.serving.admin_rules import PACKAGE, RULES
 from authz.serving.errors import RENDERINGS
 from authz.settings import Loaded, Settings
@@ -318,7 +318,7 @@ def canned_policies() -> str:
 
 def checks() -> str:
     """Every check of `authz policy validate`."""
-    rows = [(_code(check.id), check.severity, check.summary) for check in CHECKS.values()]
+    rows = [(_code(check.id), check.severity, check.summary) for check in validate.CHECKS.values()]
     return _table(("id", "severity", "speaks of"), rows)
 
 
