@@ -15,10 +15,10 @@ class Level(StrEnum):
     READ = "read"
     WRITE = "write"
     TAGGING = "tagging"
-    PERMISSIONS = "permissions"
+    GRANTING = "permissions"
 
 
-CHANGING = frozenset({Level.WRITE, Level.PERMISSIONS})
+CHANGING = frozenset({Level.WRITE, Level.GRANTING})
 """Levels of actions that change something that matters."""
 
 

@@ -141,7 +141,7 @@ def _check_wildcard(one: StatementView, place: str, pattern: str) -> Iterator[Fi
         message = f"{quote(pattern)} matches only `{found[0].text}`"
         yield SINGLE_MATCH.at(place, message, f"write `{found[0].text}`")
     is_whole = pattern.partition(":")[2] == ANY
-    granting = [action.text for action in found if action.level is Level.PERMISSIONS]
+    granting = [action.text for action in found if action.level is Level.GRANTING]
     if one.is_allow and not one.source.not_actions and granting and not is_whole:
         message = (
             f"{quote(pattern)} reaches {len(granting)} actions that grant, such as `{granting[0]}`"
@@ -168,7 +168,7 @@ def _check_reach(one: StatementView) -> Iterator[Finding]:
     changing = [
         action.text
         for action in one.actions
-        if action.level in {Level.WRITE, Level.PERMISSIONS} and action.resources
+        if action.level in {Level.WRITE, Level.GRANTING} and action.resources
     ]
     if changing:
         message = f"{len(changing)} changing actions are allowed on every resource, `{changing[0]}` for one"
