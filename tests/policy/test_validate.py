@@ -166,6 +166,8 @@ QUIET = {
     "a time": [a_condition("DateLessThan", "aws:CurrentTime", "2100-01-01")],
     "a number": [a_condition("NumericLessThanEquals", "s3:max-keys", "100", action="s3:ListBucket", resource=BUCKET)],
     "sharing within a bucket": [an_action(["s3:PutObject", "s3:PutObjectAcl"])],
+    "own keys, by wildcard": [an_action("iam:*AccessKey*", "arn:aws:iam::*:user/${aws:username}")],
+    "two services": [READ, an_action("sts:AssumeRole", "arn:aws:iam::123456789012:role/dev")],
     "everyone, in a deny": [an_action("s3:DeleteBucket", "*", "Deny")],
 }  # fmt: skip
 

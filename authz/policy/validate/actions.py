@@ -142,10 +142,10 @@ def _check_wildcard(one: StatementView, place: str, pattern: str) -> Iterator[Fi
         yield SINGLE_MATCH.at(place, message, f"write `{found[0].text}`")
     is_whole = pattern.partition(":")[2] == ANY
     granting = [action.text for action in found if action.level is Level.GRANTING]
-    if one.is_allow and not one.source.not_actions and granting and not is_whole:
-        message = (
-            f"{quote(pattern)} reaches {len(granting)} actions that grant, such as `{granting[0]}`"
-        )
+    # What belongs to the caller alone (`user/${aws:username}`) is its own affair.
+    is_own = all("${" in text for text in one.source.resources)
+    if one.is_allow and not one.source.not_actions and granting and not is_whole and not is_own:
+        message = f"{quote(pattern)} reaches actions that grant: {_name_some(granting)}"
         yield REACHES_GRANTING.at(place, message, "list the actions that are meant")
 
 
@@ -171,10 +171,14 @@ def _check_reach(one: StatementView) -> Iterator[Finding]:
         if action.level in {Level.WRITE, Level.GRANTING} and action.resources
     ]
     if changing:
-        message = f"{len(changing)} changing actions are allowed on every resource, `{changing[0]}` for one"
+        message = f"changes are allowed on every resource, by {_name_some(changing)}"
         yield WRITES_EVERYWHERE.at(
             one.resource_place, message, "name the resources, or add a condition"
         )
+
+
+def _name_some(texts: list[str]) -> str:
+    return f"`{texts[0]}`" + (f" and {len(texts) - 1} more" if len(texts) > 1 else "")
 
 
 def _redundant(one: StatementView) -> Iterator[Finding]:

@@ -136,9 +136,9 @@ def _check_set(one: StatementView, condition: Condition, key: Key) -> Iterator[F
             condition.place, f"{message}, so this deny never holds", "deny by something that is set"
         )
     else:
-        always = "never" if needs_key else "whatever the request"
+        answer = "never holds" if needs_key else "always holds"
         yield NEVER_SET.at(
-            condition.place, f"{message}; the condition holds {always}", "take a key that is set"
+            condition.place, f"{message}; the condition {answer}", "take a key that is set"
         )
 
 

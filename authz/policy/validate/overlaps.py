@@ -11,7 +11,7 @@ from authz.policy.model import Condition, PrincipalElement, Statement
 from authz.policy.request import fold_key
 from authz.policy.validate.finding import Check, Finding, Severity
 from authz.policy.validate.relations import covers, covers_arn
-from authz.policy.validate.view import ANY, PolicyView, StatementView
+from authz.policy.validate.view import ANY, PolicyView, StatementView, service_of
 
 COST_LIMIT: Final = 100_000
 """Most comparisons of patterns in one document (about half a second)."""
@@ -136,6 +136,8 @@ def _is_mergeable(one: Statement, other: Statement) -> bool:
     ):
         return False
     if one.not_actions or other.not_actions or one.not_resources or other.not_resources:
+        return False
+    if set(map(service_of, one.actions)) != set(map(service_of, other.actions)):
         return False
     return (set(one.actions) == set(other.actions)) is not (
         set(one.resources) == set(other.resources)
