@@ -20,7 +20,9 @@ import click
 from authz.cli.main import COMMANDS, cli
 from authz.formats.s3_actions import BUCKET, OBJECT, SERVICE, Key, Operation
 from authz.formats.s3_xml import STATUS
+from authz.policy import validate
 from authz.policy.canned import CANNED_POLICIES
+from authz.policy.catalog import Level, all_services
 from authz.policy.conditions import NULL, OPERATORS
 from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS
 from authz.serving.errors import RENDERINGS
@@ -316,9 +318,27 @@ def canned_policies() -> str:
     return _table(("policy", "what it allows"), rows)
 
 
+def checks() -> str:
+    """Every check of `authz policy validate`."""
+    rows = [(_code(check.id), check.severity, check.summary) for check in validate.CHECKS.values()]
+    return _table(("id", "severity", "speaks of"), rows)
+
+
+def catalog() -> str:
+    """Every service of the catalog, and how many actions of each level it has."""
+    rows = []
+    for service in all_services():
+        levels = [action.level for action in service.actions.values()]
+        counts = [str(levels.count(level) or "") for level in Level]
+        rows.append((_code(service.prefix), service.name, *counts))
+    return _table(("prefix", "service", *Level), rows)
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "admin-methods": admin_methods,
     "canned-policies": canned_policies,
+    "catalog": catalog,
+    "checks": checks,
     "client-codes": client_codes,
     "commands": commands,
     "decision-record": decision_record,

@@ -29,7 +29,9 @@ from tests.servers.processes import bare_environment
 ROOT = Path(__file__).parents[1]
 SESSION_TIMEOUT = 90
 
-PAGES = ("README.md", "docs/admin-api.md", "docs/cli.md", "docs/mappings.md", "docs/policies.md")
+PAGES = (
+    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
+)  # fmt: skip
 """Pages with sessions; each gets a service of its own."""
 
 ENVOY_PAGES = frozenset({"docs/mappings.md"})

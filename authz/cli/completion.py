@@ -8,7 +8,7 @@ Source: click, "Shell Completion".
 """
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
 VARIABLE = "_AUTHZ_COMPLETE"
 
@@ -29,3 +29,20 @@ def completion(ctx: click.Context, shell: str) -> None:
     # click asks the installed bash for its version, which is not there on every machine this runs on.
     script = kind(ctx.find_root().command, {}, "authz", VARIABLE)
     click.echo(script.source_template % script.source_vars())
+
+
+def complete_action(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete an action: first the service, then its actions, each with its level as help."""
+    from authz.policy.catalog import all_services, find_service
+
+    prefix, colon, name = incomplete.partition(":")
+    if not colon:
+        known = [one for one in all_services() if one.prefix.startswith(prefix.lower())]
+        return [CompletionItem(f"{one.prefix}:", help=one.name) for one in known]
+    service = find_service(prefix)
+    actions = service.actions.items() if service else ()
+    return [
+        CompletionItem(one.text, help=one.level.value)
+        for folded, one in actions
+        if folded.startswith(name.lower())
+    ]

@@ -38,7 +38,9 @@ COMMANDS: Final = {
     "key": Entry("keys", "key", "Create, show, change and delete access keys."),
     "group": Entry("groups", "group", "Create, show, change and delete groups and their members."),
     "policy": Entry(
-        "policies", "policy", "Create, show, change, delete, attach and detach policies."
+        "policies",
+        "policy",
+        "Write, show, attach, detach, validate and test policies.",
     ),
     "check": Entry(
         "questions", "check", "Ask whether a user may do something; the exit code answers."

@@ -14,7 +14,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from authz.cli.calls import PACKAGE, say_done, show_list, show_one
 from authz.cli.output import print_json, print_record, printable, to_plain
+from authz.cli.policy_tests import run_tests
 from authz.cli.session import F, Session, pass_session, with_json
+from authz.cli.validation import validate, warn
 from authz.wire.authz.admin.v1 import attachment_service_pb2, policy_service_pb2
 
 COLUMNS = ("name", "version", "description", "arn", "update_time")
@@ -24,7 +26,11 @@ DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
 
 @click.group()
 def policy() -> None:
-    """Create, show, change, delete, attach and detach policies."""
+    """Write, show, attach, detach, validate and test policies."""
+
+
+policy.add_command(validate)
+policy.add_command(run_tests)
 
 
 @policy.command()
@@ -35,8 +41,10 @@ def policy() -> None:
 @pass_session
 def create(session: Session, name: str, document: IO[str], description: str) -> None:
     """Create the policy NAME from the file DOCUMENT (JSON as AWS IAM writes it; `-`: standard input)."""
+    text = document.read()
+    warn(text)
     request = policy_service_pb2.CreatePolicyRequest(
-        name=name, document=document.read(), description=description
+        name=name, document=text, description=description
     )
     answer = policy_service_pb2.CreatePolicyResponse
     show_one(session, "PolicyService/CreatePolicy", request, answer)
@@ -82,7 +90,9 @@ def list_policies(session: Session) -> None:
 @pass_session
 def update(session: Session, name: str, document: IO[str]) -> None:
     """Replace the document of the policy NAME; it is in force at once."""
-    changed = policy_service_pb2.Policy(name=name, document=document.read())
+    text = document.read()
+    warn(text)
+    changed = policy_service_pb2.Policy(name=name, document=text)
     _update(session, changed, "document")
 
 

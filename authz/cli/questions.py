@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from authz.cli.calls import parse_pairs
+from authz.cli.completion import complete_action
 from authz.cli.errors import CliError, ExitCode
 from authz.cli.output import print_json, print_record, printable, to_plain
 from authz.cli.session import F, Session, pass_session, with_json
@@ -42,7 +43,7 @@ def _with_question(command: F) -> F:
             "--as-access-key", is_flag=True, help="USER is an access key id; its owner acts."
         ),
         click.argument("resource"),
-        click.argument("action"),
+        click.argument("action", shell_complete=complete_action),
         click.argument("user"),
     ):
         command = decorate(command)
