@@ -13,16 +13,15 @@ from typing import Final
 from authz.errors import quote
 from authz.policy.compile import (
     CompiledPolicy,
-    CompiledStatement,
     PolicySet,
     QuarantinedPolicy,
-    compile_action,
 )
 from authz.policy.conditions.outcome import Outcome, Test
 from authz.policy.decision import NO_MATCH, ROOT, Decision, StatementRef
 from authz.policy.model import Condition, Effect
 from authz.policy.patterns import Match, compile_arn, compile_cover, compile_overlap
 from authz.policy.request import AccessRequest, Context, PrincipalKind, fold_key
+from authz.policy.statements import CompiledStatement, compile_action
 
 SHOWN_VALUES: Final = 8
 """How many patterns or values are repeated in an explanation."""
