@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from authz.policy.compile import EMPTY_POLICY_SET, PolicySet
+from authz.policy.decision import Layer
 from authz.policy.request import AccessRequest, PrincipalKind
 
 ROOT_ALWAYS_MAY: Final = frozenset(
@@ -39,11 +40,17 @@ class Applicable:
         service_account: PolicySet | None = None,
         resource: PolicySet | None = None,
     ) -> None:
-        """Join the sets; `sessions` may be several, all of which must allow."""
-        own = (*sessions, *_given(service_account))
-        self.identity = identity
-        self.resource = resource
-        self.narrowing = (*_given(boundary), *own)
+        """Join the sets; `sessions` may be several, all of which must allow.
+
+        A set of another layer is compiled anew, which costs time here but is never wrong.
+        """
+        own = (
+            *(policies.as_layer(Layer.SESSION_POLICY) for policies in sessions),
+            *_given(service_account, Layer.SERVICE_ACCOUNT_POLICY),
+        )
+        self.identity = identity.as_layer(Layer.IDENTITY)
+        self.resource = None if resource is None else resource.as_layer(Layer.RESOURCE_POLICY)
+        self.narrowing = (*_given(boundary, Layer.PERMISSIONS_BOUNDARY), *own)
         self.is_derived = bool(own)
         """Whether the credential was derived from another one and has policies of its own."""
 
@@ -56,7 +63,8 @@ class Applicable:
             and not self.narrowing
             and request.action.lower() in ROOT_ALWAYS_MAY
         )
-        return (*identity, *self.narrowing, *(() if is_exempt else _given(self.resource)))
+        resource = () if is_exempt or self.resource is None else (self.resource,)
+        return (*identity, *self.narrowing, *resource)
 
 
 def as_applicable(policies: PolicySet | Applicable) -> Applicable:
@@ -64,5 +72,5 @@ def as_applicable(policies: PolicySet | Applicable) -> Applicable:
     return policies if isinstance(policies, Applicable) else Applicable(policies)
 
 
-def _given(policies: PolicySet | None) -> tuple[PolicySet, ...]:
-    return () if policies is None else (policies,)
+def _given(policies: PolicySet | None, layer: Layer) -> tuple[PolicySet, ...]:
+    return () if policies is None else (policies.as_layer(layer),)

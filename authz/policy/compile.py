@@ -235,6 +235,10 @@ class PolicySet:
             self._prefixes = Index(self.statements, is_prefix=True)
         return self._prefixes
 
+    def as_layer(self, layer: Layer) -> "PolicySet":
+        """Return these policies as `layer`: this very set, or one compiled for it."""
+        return self if self.layer is layer else PolicySet(self.policies, self.deny_only, layer)
+
 
 def _statements(
     policies: Iterable[CompiledPolicy | QuarantinedPolicy],
