@@ -184,7 +184,7 @@ def test_root_is_not_limited_by_identity_policies_but_denied_by_a_resources():
     assert decide(request, Applicable(resource=granting("*", "Deny"))).verdict is DENIED
 
 
-@pytest.mark.parametrize("action", sorted(ROOT_ALWAYS_MAY))
+@pytest.mark.parametrize("action", [*sorted(ROOT_ALWAYS_MAY), "s3:PutBucketPolicy"])
 def test_no_bucket_policy_locks_root_out_of_itself(action):
     everything = granting("*", "Deny", Action="s3:*")
     broken = compile_policy_set([QuarantinedPolicy("arn:b", 1, "?")], layer=Layer.RESOURCE_POLICY)
