@@ -9,7 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup run demo test test-long lint format wire lock bench bench-freshness clean
+FUZZ_EXAMPLES ?= 40000
+
+.PHONY: help setup run demo test test-long fuzz lint format wire lock bench bench-freshness clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | awk -F':.*  ## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -35,6 +37,9 @@ test: $(STAMP)  ## Run every test: real Envoy, PostgreSQL and boto3 included
 
 test-long: $(STAMP)  ## Run the soak and scale tests as well
 	@$(BIN)/python -m pytest
+
+fuzz: $(STAMP)  ## Search for a policy that two evaluators disagree on: a million cases, a night; failures are kept, shrunk
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/properties --timeout=0
 
 lint: $(STAMP)  ## Check format, style, types, the import contract, protos and generated code
 	@echo "== ruff";         $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

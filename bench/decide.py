@@ -14,10 +14,17 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from authz.formats.iam_json import parse_policy
-from authz.policy.compile import CompiledPolicy, PolicySet, compile_policy, compile_policy_set
+from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
+from authz.policy.applicable import Applicable
+from authz.policy.compile import (
+    CompiledPolicy,
+    PolicySet,
+    compile_policy,
+    compile_policy_set,
+    compile_resource_policy,
+)
 from authz.policy.decide import decide
-from authz.policy.decision import Verdict
+from authz.policy.decision import Layer, Verdict
 from authz.policy.request import AccessRequest, Context, Principal, PrincipalKind
 
 SIZES = (1, 10, 100, 1_000)
@@ -118,6 +125,37 @@ def _decide_rows(*, is_one_bucket: bool) -> Iterator[Row]:
             yield Row(f"decide, {size:>5,} statements, {where}, {name}", taken, "ns")
 
 
+def _layer_rows() -> Iterator[Row]:
+    """Measure one allowed request with ever more layers beside ten identity statements."""
+    allow = _statement("arn:aws:s3:::bucket0/*")
+    others = [_statement(_bucket(index, is_one_bucket=False)) for index in range(1, 10)]
+    identity, narrow = _set([allow, *others]), _set([allow])
+    boundary = narrow.as_layer(Layer.PERMISSIONS_BOUNDARY)
+    session = narrow.as_layer(Layer.SESSION_POLICY)
+    everyone = parse_policy(
+        json.dumps({"Version": "2012-10-17", "Statement": [{**allow, "Principal": "*"}]}),
+        kind=RESOURCE_POLICY,
+    )
+    resource = compile_policy_set(
+        [compile_resource_policy(everyone, arn="arn:aws:s3:::bucket0", version=1)],
+        layer=Layer.RESOURCE_POLICY,
+    )
+    request = AccessRequest(_PRINCIPAL, "s3:GetObject", "arn:aws:s3:::bucket0/key", _CONTEXT)
+    for name, policies in (
+        ("identity policies", identity),
+        ("identity policies, joined", Applicable(identity)),
+        ("and a boundary", Applicable(identity, boundary=boundary)),
+        (
+            "and a boundary and two session policies",
+            Applicable(identity, boundary=boundary, sessions=(session, session)),
+        ),
+        ("and a resource policy", Applicable(identity, resource=resource)),
+    ):
+        assert decide(request, policies).is_allowed, name
+        taken = _median_nanoseconds(functools.partial(decide, request, policies))
+        yield Row(f"decide, layers: {name}", taken, "ns")
+
+
 def _memory_row() -> Row:
     documents = [
         json.dumps(
@@ -161,6 +199,7 @@ def rows() -> Iterator[Row]:
     )
     yield from _decide_rows(is_one_bucket=False)
     yield from _decide_rows(is_one_bucket=True)
+    yield from _layer_rows()
     yield _memory_row()
 
 

@@ -1,35 +1,32 @@
-"""Policies made ready: statements become matchers, and a principal's policies an index by action and resource.
+"""Policies made ready: a principal's policies become an index of statements by action and resource.
 
 `compile_policy` runs once a policy version, `compile_policy_set` once a combination of policies; `decide` then
 only looks up and calls. Denies and allows are kept apart, every statement carries its prepared `Decision`, and
 statements are found by their exact lower-cased action, then by the literal text their resources begin with,
 so that a thousand statements for a thousand buckets or folders cost what one does.
 
-An unevaluable condition and an unresolved variable are settled here, by effect: an allow with one does not
-match, a deny does. A document that no longer compiles becomes a `QuarantinedPolicy`, which denies.
+A set is of one layer: identity policies, a permissions boundary, a session's, a service account's, or those
+of a resource; `applicable.py` joins them. A document that no longer compiles becomes a `QuarantinedPolicy`,
+which denies. Single statements are `statements.py`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
-from authz.errors import ParseError, quote
-from authz.policy.conditions import compile_condition
+from authz.errors import ParseError
 from authz.policy.conditions.outcome import Test
-from authz.policy.decision import Decision, Reason, StatementRef, Verdict
-from authz.policy.model import Effect, Policy, Statement
-from authz.policy.patterns import (
-    Match,
-    arn_tokens,
-    compile_arns,
-    compile_cover,
-    compile_glob,
-    compile_overlap,
-    is_arn_pattern,
-    match_any,
+from authz.policy.decision import (
+    REASON_OF,
+    Decision,
+    Layer,
+    Reason,
+    StatementRef,
+    Verdict,
 )
-from authz.policy.request import NO_FACTS, Context
-from authz.policy.variables import Piece, parse_template
+from authz.policy.model import Effect, Policy, Statement
+from authz.policy.patterns import Match
+from authz.policy.statements import CompiledStatement, compile_statement, match_prefix
 
 VERSION_WITH_VARIABLES: Final = "2012-10-17"
 
@@ -40,46 +37,12 @@ of a request is a stranger's text."""
 ACTION_MEMO_LENGTH: Final = 128
 """Longest action that is remembered, in characters (IAM's own limit)."""
 
-HEAD_DEPTH: Final = 8
-"""How many parts between slashes a head has at most; every one costs a look-up."""
-
 HEAD_INDEX_MINIMUM: Final = 16
 """From how many statements of one action on they are indexed by resource; a shorter scan is cheaper."""
 
-_NO_CONTEXT: Final = Context(NO_FACTS, NO_FACTS, NO_FACTS, 0.0)
-
-ActionMatch = Callable[[str], bool]
-Template = tuple[Piece, ...]
 Entry = tuple[int, Match, Test | None, Decision]
 """One statement as `decide` reads it: rank, resource matcher, conditions (if any), what it decides."""
 Entries = Sequence[Entry]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledStatement:
-    """A statement ready to match; `source` is what its author wrote.
-
-    `actions` are the exact ones, lower-cased; `match_action` covers the others (wildcards, `NotAction`) and
-    takes a lower-cased action. `templates` are the listed resources; `heads` the texts, up to a `/` or the end,
-    one of which a matching resource begins with, or `None` where it may be anything. `tests` are the conditions
-    one by one, `conditions` all of them, settled by effect.
-    """
-
-    source: Statement
-    decision: Decision
-    actions: frozenset[str]
-    match_action: ActionMatch | None
-    templates: tuple[Template, ...]
-    heads: frozenset[str] | None
-    match_resource: Match
-    tests: tuple[Test, ...]
-    conditions: Test | None
-
-    def has_action(self, action: str) -> bool:
-        """Tell whether the statement is about the lower-cased `action`."""
-        return action in self.actions or (
-            self.match_action is not None and self.match_action(action)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +64,40 @@ class QuarantinedPolicy:
     problem: str
 
 
-# --- statements ---------------------------------------------------------------------------------------------
-
-
 def compile_policy(policy: Policy, *, arn: str, version: int) -> CompiledPolicy:
-    """Compile an identity policy; `ParseError` names the place of what has no meaning.
+    """Compile a policy that is attached to who it applies to: all kinds but those of a resource.
 
-    `arn` and `version` (counting from 1) go into every decision.
+    `arn` and `version` (counting from 1) go into every decision. `ParseError` names the place of what has no
+    meaning.
     """
+    for place, statement in _places(policy):
+        if statement.principal is not None:
+            raise ParseError(
+                "an identity policy has no `Principal`: it applies to what it is attached to",
+                place=place,
+            )
+    return _compile(policy, arn, version)
+
+
+def compile_resource_policy(policy: Policy, *, arn: str, version: int) -> CompiledPolicy:
+    """Compile the policy of a resource, or the trust policy of a role; every statement names its principals.
+
+    `arn` names the resource. `ParseError` names the place of what has no meaning.
+    """
+    for place, statement in _places(policy):
+        if statement.principal is None:
+            raise ParseError("a resource policy needs `Principal` or `NotPrincipal`", place=place)
+    return _compile(policy, arn, version)
+
+
+def _places(policy: Policy) -> Iterable[tuple[str, Statement]]:
+    return ((f"Statement[{index}]", one) for index, one in enumerate(policy.statements))
+
+
+def _compile(policy: Policy, arn: str, version: int) -> CompiledPolicy:
     has_variables = policy.version == VERSION_WITH_VARIABLES
     statements = tuple(
-        _compile_statement(
+        compile_statement(
             statement,
             StatementRef(policy=arn, version=version, index=index, sid=statement.sid),
             has_variables=has_variables,
@@ -119,123 +105,6 @@ def compile_policy(policy: Policy, *, arn: str, version: int) -> CompiledPolicy:
         for index, statement in enumerate(policy.statements)
     )
     return CompiledPolicy(arn=arn, version=version, source=policy, statements=statements)
-
-
-def _compile_statement(
-    statement: Statement, ref: StatementRef, *, has_variables: bool
-) -> CompiledStatement:
-    place = f"Statement[{ref.index}]"
-    if statement.principal is not None:
-        raise ParseError(
-            "an identity policy has no `Principal`: it applies to what it is attached to",
-            place=place,
-        )
-    templates = _compile_templates(statement, place, has_variables=has_variables)
-    tests = tuple(
-        compile_condition(condition, has_variables=has_variables)
-        for condition in statement.conditions
-    )
-    actions, match_action = _compile_actions(statement)
-    return CompiledStatement(
-        source=statement,
-        decision=_statement_decision(statement.effect, ref),
-        actions=actions,
-        match_action=match_action,
-        templates=templates,
-        heads=None if statement.not_resources else _heads(templates),
-        match_resource=_settle(statement, compile_arns(templates)),
-        tests=tests,
-        conditions=_compile_conditions(statement.effect, tests),
-    )
-
-
-def _statement_decision(effect: Effect, ref: StatementRef) -> Decision:
-    verdict = Verdict.ALLOWED if effect is Effect.ALLOW else Verdict.EXPLICITLY_DENIED
-    return Decision(verdict=verdict, reason=Reason.STATEMENT, statement=ref)
-
-
-def _compile_templates(
-    statement: Statement, place: str, *, has_variables: bool
-) -> tuple[Template, ...]:
-    place = f"{place}.{'NotResource' if statement.not_resources else 'Resource'}"
-    templates = []
-    for text in statement.resources:
-        template = parse_template(text, place) if has_variables else (text,)
-        if not is_arn_pattern(template):
-            raise ParseError(f"{quote(text)} is neither `*` nor an ARN of six parts", place=place)
-        templates.append(template)
-    return tuple(templates)
-
-
-def compile_action(pattern: str) -> ActionMatch:
-    """Compile one action pattern; the result takes a lower-cased action."""
-    match = compile_glob((pattern.lower(),))
-    return lambda action: bool(match(action, _NO_CONTEXT))
-
-
-def _compile_actions(statement: Statement) -> tuple[frozenset[str], ActionMatch | None]:
-    patterns = {pattern.lower() for pattern in statement.actions}
-    if statement.not_actions:
-        listed = [compile_action(pattern) for pattern in patterns]
-        return frozenset(), lambda action: not any(match(action) for match in listed)
-    exact = frozenset(pattern for pattern in patterns if "*" not in pattern and "?" not in pattern)
-    wild = sorted(patterns - exact)
-    if not wild:
-        return exact, None
-    match = match_any([compile_glob((pattern,)) for pattern in wild])
-    return exact, lambda action: bool(match(action, _NO_CONTEXT))
-
-
-def _settle(statement: Statement, listed: Match) -> Match:
-    """Turn "a listed pattern matches" into "the statement is about this resource"."""
-    if not statement.not_resources:
-        return listed
-    if statement.effect is Effect.DENY:
-        return lambda resource, context: not listed(resource, context)
-    # INVARIANT: an unresolved variable (None) never widens a grant.
-    return lambda resource, context: listed(resource, context) is False
-
-
-def match_prefix(compiled: CompiledStatement) -> Match:
-    """Compile the resources of a statement for questions about everything that begins with a prefix.
-
-    An allow must hold for all of it, a deny for some of it; a complement asks its list the other question. All
-    of it must be covered by a single pattern: patterns that only together cover a prefix do not.
-    """
-    statement = compiled.source
-    is_cover = (statement.effect is Effect.ALLOW) is not statement.not_resources
-    compile_relation = compile_cover if is_cover else compile_overlap
-    return _settle(
-        statement, match_any([compile_relation(template) for template in compiled.templates])
-    )
-
-
-def _heads(templates: Iterable[Template]) -> frozenset[str] | None:
-    heads = [_head(template) for template in templates]
-    found = frozenset(head for head in heads if head is not None)
-    return None if None in heads else found
-
-
-def _head(template: Template) -> str | None:
-    tokens = arn_tokens(template)
-    if not tokens or not isinstance(tokens[0], str):
-        return None
-    parts = tokens[0].split("/")
-    if len(parts) > 1:
-        return "/".join(parts[: min(len(parts) - 1, HEAD_DEPTH)])
-    return tokens[0] if len(tokens) == 1 else None
-
-
-def _compile_conditions(effect: Effect, tests: Sequence[Test]) -> Test | None:
-    """AND, settled: an allow needs every test to say yes, a deny needs none to say no."""
-    if not tests:
-        return None
-    first = tests[0]
-    if effect is Effect.ALLOW:
-        return first if len(tests) == 1 else lambda context: all(test(context) for test in tests)
-    if len(tests) == 1:
-        return lambda context: first(context) is not False
-    return lambda context: all(test(context) is not False for test in tests)
 
 
 # --- sets ---------------------------------------------------------------------------------------------------
@@ -327,19 +196,35 @@ class Index:
 
 
 class PolicySet:
-    """All policies that apply to a principal, ready to decide; shared by requests, immutable but for memos."""
+    """Policies of one layer, ready to decide; shared by requests, immutable but for memos.
 
-    __slots__ = ("_prefixes", "deny_only", "index", "policies", "quarantine", "statements")
+    `is_plain` tells that they can be decided by as they are: identity policies, all of which compile.
+    """
+
+    __slots__ = (
+        "_prefixes",
+        "deny_only",
+        "index",
+        "is_plain",
+        "layer",
+        "policies",
+        "quarantine",
+        "statements",
+    )
 
     def __init__(
         self,
         policies: tuple[CompiledPolicy | QuarantinedPolicy, ...],
         deny_only: tuple[CompiledPolicy | QuarantinedPolicy, ...],
+        layer: Layer,
     ) -> None:
         self.policies = policies
         self.deny_only = deny_only
+        self.layer = layer
         self.quarantine = _find_quarantine((*policies, *deny_only))
-        self.statements = (*_statements(policies), *filter(_is_deny, _statements(deny_only)))
+        self.is_plain = layer is Layer.IDENTITY and self.quarantine is None
+        statements = (*_statements(policies), *filter(_is_deny, _statements(deny_only)))
+        self.statements = tuple(_relabel(statement, layer) for statement in statements)
         self.index = Index(self.statements)
         self._prefixes: Index | None = None
 
@@ -350,6 +235,10 @@ class PolicySet:
             self._prefixes = Index(self.statements, is_prefix=True)
         return self._prefixes
 
+    def as_layer(self, layer: Layer) -> "PolicySet":
+        """Return these policies as `layer`: this very set, or one compiled for it."""
+        return self if self.layer is layer else PolicySet(self.policies, self.deny_only, layer)
+
 
 def _statements(
     policies: Iterable[CompiledPolicy | QuarantinedPolicy],
@@ -357,6 +246,12 @@ def _statements(
     for policy in policies:
         if isinstance(policy, CompiledPolicy):
             yield from policy.statements
+
+
+def _relabel(statement: CompiledStatement, layer: Layer) -> CompiledStatement:
+    if layer is Layer.IDENTITY:
+        return statement
+    return replace(statement, decision=replace(statement.decision, reason=REASON_OF[layer]))
 
 
 def _is_deny(statement: CompiledStatement) -> bool:
@@ -376,9 +271,10 @@ def _find_quarantine(policies: Iterable[CompiledPolicy | QuarantinedPolicy]) -> 
 def compile_policy_set(
     policies: Iterable[CompiledPolicy | QuarantinedPolicy],
     deny_only: Iterable[CompiledPolicy | QuarantinedPolicy] = (),
+    layer: Layer = Layer.IDENTITY,
 ) -> PolicySet:
-    """Join the policies of a principal and its groups; `deny_only` ones (disabled groups') only deny."""
-    return PolicySet(tuple(policies), tuple(deny_only))
+    """Join policies of one layer by OR; `deny_only` ones (disabled groups') only deny."""
+    return PolicySet(tuple(policies), tuple(deny_only), layer)
 
 
 EMPTY_POLICY_SET: Final = compile_policy_set(())

@@ -19,10 +19,15 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Which step of the evaluation gave the verdict; bounded, so it may label a metric."""
+    """Which step of the evaluation gave the verdict; bounded, so it may label a metric.
+
+    The four kinds of policies beside identity policies give their name: `EXPLICITLY_DENIED` with
+    `Decision.statement` when a statement of theirs denied, `IMPLICITLY_DENIED` without one when they do not
+    allow what the others do, and `ALLOWED` for a resource policy that grants by itself or through a role.
+    """
 
     STATEMENT = "STATEMENT"
-    """A statement matched: `Decision.statement` names it."""
+    """A statement of an identity policy matched: `Decision.statement` names it."""
     ROOT = "ROOT"
     """The root credential is not limited by identity policies."""
     NO_MATCH = "NO_MATCH"
@@ -33,6 +38,34 @@ class Reason(StrEnum):
     """There is no such principal."""
     PRINCIPAL_DISABLED = "PRINCIPAL_DISABLED"
     """The principal is disabled."""
+    PERMISSIONS_BOUNDARY = "PERMISSIONS_BOUNDARY"
+    """The principal's permissions boundary denies it or does not allow it."""
+    SESSION_POLICY = "SESSION_POLICY"
+    """A policy of the session denies it, or a set of them does not allow it."""
+    SERVICE_ACCOUNT_POLICY = "SERVICE_ACCOUNT_POLICY"
+    """The service account's own policy denies it or does not allow it."""
+    RESOURCE_POLICY = "RESOURCE_POLICY"
+    """A policy of the resource denies or grants it."""
+
+
+class Layer(StrEnum):
+    """What a set of policies is to a request. Identity and resource policies grant; the others only narrow."""
+
+    IDENTITY = "IDENTITY"
+    PERMISSIONS_BOUNDARY = "PERMISSIONS_BOUNDARY"
+    SESSION_POLICY = "SESSION_POLICY"
+    SERVICE_ACCOUNT_POLICY = "SERVICE_ACCOUNT_POLICY"
+    RESOURCE_POLICY = "RESOURCE_POLICY"
+
+
+REASON_OF: Final = {
+    Layer.IDENTITY: Reason.STATEMENT,
+    Layer.PERMISSIONS_BOUNDARY: Reason.PERMISSIONS_BOUNDARY,
+    Layer.SESSION_POLICY: Reason.SESSION_POLICY,
+    Layer.SERVICE_ACCOUNT_POLICY: Reason.SERVICE_ACCOUNT_POLICY,
+    Layer.RESOURCE_POLICY: Reason.RESOURCE_POLICY,
+}
+"""The reason of a decision that a statement of the layer determined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +103,8 @@ PRINCIPAL_UNKNOWN: Final = Decision(
 PRINCIPAL_DISABLED: Final = Decision(
     verdict=Verdict.IMPLICITLY_DENIED, reason=Reason.PRINCIPAL_DISABLED
 )
+NOT_ALLOWED_BY: Final = {
+    layer: Decision(verdict=Verdict.IMPLICITLY_DENIED, reason=REASON_OF[layer])
+    for layer in (Layer.PERMISSIONS_BOUNDARY, Layer.SESSION_POLICY, Layer.SERVICE_ACCOUNT_POLICY)
+}
+"""What is decided when something is granted, and the layer does not let it through."""

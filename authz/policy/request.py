@@ -45,7 +45,8 @@ class Principal:
     """Who acts, as policies see it. Built when a record is loaded, shared by all its requests.
 
     `facts` are the identity facts: lower-cased condition key → values (the part of a key after `/` keeps its
-    case: `aws:principaltag/Team`).
+    case: `aws:principaltag/Team`). `role` is the ARN of the role behind a session; empty for others, and then
+    taken from the session's own ARN, which knows no path.
     """
 
     arn: str
@@ -54,6 +55,7 @@ class Principal:
     id: str
     name: str
     facts: Mapping[str, Values]
+    role: str = ""
 
 
 class Context:

@@ -1,10 +1,27 @@
 """Explanations: every element with its reason, and the nearest miss."""
 
+import pytest
+
+from authz.identity.principal import ANONYMOUS
+from authz.policy.applicable import Applicable
 from authz.policy.compile import QuarantinedPolicy, compile_policy_set
-from authz.policy.decision import NO_MATCH, ROOT, Reason, Verdict
+from authz.policy.decide import decide
+from authz.policy.decision import NO_MATCH, ROOT, Layer, Reason, Verdict
 from authz.policy.explain import SHOWN_VALUES, ElementOutcome, explain
 from authz.policy.request import PrincipalKind
-from tests.policy.builders import a_policy, a_request, a_set, a_statement
+from tests.policy.builders import (
+    ALICE,
+    a_boundary,
+    a_policy,
+    a_request,
+    a_resource_policy,
+    a_role_session,
+    a_service_account,
+    a_session,
+    a_set,
+    a_statement,
+    asked_by,
+)
 
 MATCHED, MISSED, UNEVALUABLE = (
     ElementOutcome.MATCHED,
@@ -133,3 +150,155 @@ def test_long_lists_are_cut():
     listed = [f"arn:aws:s3:::c{number}" for number in range(SHOWN_VALUES + 3)]
     _, why = elements_of(a_statement(Resource=listed))["Resource"]
     assert why.endswith(f"`arn:aws:s3:::c{SHOWN_VALUES - 1}` and 3 more")
+
+
+# --- layers -------------------------------------------------------------------------------------------------
+
+ROLE = "arn:aws:iam::000000000000:role/deploy"
+OTHER = a_statement(Action="s3:PutObject")
+
+
+def principal_of(element, *, effect="Allow", who=None):
+    resource = a_resource_policy(a_statement(effect, **element))
+    request = a_request() if who is None else asked_by(who)
+    (statement,) = explain(request, Applicable(resource=resource)).policies[-1].statements
+    found = statement.elements[2]
+    return found.element, found.outcome, found.why
+
+
+@pytest.mark.parametrize(
+    ("effect", "element", "outcome", "why"),
+    [
+        ("Allow", {"Principal": "*"}, MATCHED, f"`{ALICE}` is named in `*`"),
+        ("Allow", {"Principal": {"AWS": ["bob", "alice"]}}, MATCHED, f"`{ALICE}` is named in `bob`, `alice`"),
+        ("Allow", {"Principal": {"AWS": "bob"}}, MISSED, f"`{ALICE}` is none of `bob`"),
+        ("Allow", {"Principal": {"AWS": "000000000000"}}, MISSED,
+         f"`{ALICE}` is named by its account alone in `000000000000`, which leaves it to the policies of the account"),
+        ("Deny", {"Principal": {"AWS": "000000000000"}}, MATCHED, f"`{ALICE}` is named by its account alone in `000000000000`"),
+        ("Allow", {"NotPrincipal": {"AWS": "bob"}}, MATCHED, f"`{ALICE}` has no name among `bob`"),
+        ("Allow", {"NotPrincipal": {"AWS": "alice"}}, MISSED, f"`{ALICE}` has a name among `alice`"),
+        ("Deny", {"NotPrincipal": {"AWS": "alice"}}, MATCHED,
+         f"`{ALICE}` has a name (its account, its role or its own) that is not among `alice`"),
+        ("Deny", {"NotPrincipal": {"AWS": ["alice", "000000000000"]}}, MISSED,
+         f"`{ALICE}` has all its names among `alice`, `000000000000`"),
+    ],
+)  # fmt: skip
+def test_the_principal_element_says_how_it_names_who_asks(effect, element, outcome, why):
+    assert principal_of(element, effect=effect) == (next(iter(element)), outcome, why)
+
+
+def test_a_session_is_named_through_its_role_and_an_anonymous_caller_has_no_name():
+    _, outcome, why = principal_of({"Principal": {"AWS": ROLE}}, who=a_role_session())
+    assert (outcome, why.split("`")[2]) == (
+        MATCHED,
+        " is named by what stands behind its session in ",
+    )
+    _, outcome, why = principal_of({"Principal": {"AWS": ROLE}}, who=ANONYMOUS)
+    assert (outcome, why) == (MISSED, f"an anonymous caller is none of `{ROLE}`")
+
+
+def test_every_layer_is_shown_as_what_it_is():
+    applicable = Applicable(
+        a_set(a_statement()),
+        boundary=a_boundary(a_statement()),
+        sessions=(a_session(a_statement()), a_session(a_statement())),
+        service_account=a_service_account(a_statement()),
+        resource=a_resource_policy(a_statement(Principal="*")),
+    )
+    explanation = explain(a_request(), applicable)
+    assert [policy.layer for policy in explanation.policies] == [
+        Layer.IDENTITY,
+        Layer.PERMISSIONS_BOUNDARY,
+        Layer.SESSION_POLICY,
+        Layer.SESSION_POLICY,
+        Layer.SERVICE_ACCOUNT_POLICY,
+        Layer.RESOURCE_POLICY,
+    ]
+    assert explanation.decision.reason is Reason.RESOURCE_POLICY
+    assert explanation.changes == ()
+
+
+WANTED = "`s3:GetObject` on `arn:aws:s3:::b/k`"
+
+
+@pytest.mark.parametrize(
+    ("applicable", "who", "changes"),
+    [
+        (Applicable(), None, [f"a policy of the principal must allow {WANTED}"]),
+        (Applicable(a_set(OTHER)), None, [f"a policy of the principal must allow {WANTED}"]),
+        (Applicable(), ANONYMOUS, [f"a policy of the resource must allow {WANTED} to everyone"]),
+        (
+            Applicable(a_set(a_statement(Sid="S", Resource="arn:aws:s3:::c"))),
+            None,
+            [(f"statement 0 (`S`) of `arn:p` must allow {WANTED}, which it misses by "
+             "Resource: `arn:aws:s3:::b/k` matches none of `arn:aws:s3:::c`")],
+        ),
+        (
+            Applicable(resource=a_resource_policy(a_statement(Principal={"AWS": "bob"}))),
+            None,
+            [(f"statement 0 of `arn:aws:s3:::b` must allow {WANTED}, which it misses by "
+             f"Principal: `{ALICE}` is none of `bob`")],
+        ),
+        (
+            Applicable(
+                a_set(a_statement()),
+                boundary=a_boundary(OTHER),
+                sessions=(a_session(a_statement()), a_session(OTHER)),
+                service_account=a_service_account(OTHER),
+            ),
+            None,
+            [f"the permissions boundary must allow {WANTED}",
+             f"each set of session policies must allow {WANTED}",
+             f"the service account's own policy must allow {WANTED}"],
+        ),
+        (
+            Applicable(a_set(a_statement("Deny", Sid="No"), a_statement("Deny")), boundary=a_boundary(OTHER)),
+            None,
+            ["statement 0 (`No`) of `arn:p` must not deny it", "statement 1 of `arn:p` must not deny it",
+             f"a policy of the principal must allow {WANTED}", f"the permissions boundary must allow {WANTED}"],
+        ),
+        (
+            Applicable(
+                a_set(a_statement("Deny")), boundary=a_boundary(OTHER),
+                resource=a_resource_policy(a_statement(Principal="*")),
+            ),
+            None,
+            ["statement 0 of `arn:p` must not deny it"],
+        ),
+        (
+            Applicable(a_set(a_statement("Deny")), boundary=compile_policy_set([QuarantinedPolicy("arn:q", 2, "no JSON")])),
+            None,
+            ["`arn:q` version 2 must be replaced: it cannot be read (no JSON), so what it denies is unknown"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_would_have_to_change_is_said_for_everything_that_stands_in_the_way(
+    applicable, who, changes
+):
+    request = a_request() if who is None else asked_by(who)
+    explanation = explain(request, applicable)
+    assert explanation.decision == decide(request, applicable)
+    assert list(explanation.changes) == changes
+
+
+def test_the_nearest_miss_is_looked_for_where_an_allow_is_missing():
+    applicable = Applicable(
+        a_set(a_statement()),
+        boundary=a_boundary(a_statement(Sid="near", Resource="arn:aws:s3:::c")),
+        resource=a_resource_policy(a_statement(Sid="far", Principal={"AWS": "bob"})),
+    )
+    explanation = explain(a_request(), applicable)
+    assert explanation.decision.reason is Reason.PERMISSIONS_BOUNDARY
+    assert explanation.nearest.statement.sid == "near"
+
+
+def test_layers_that_do_not_apply_are_not_shown():
+    applicable = Applicable(
+        a_set(a_statement("Deny")), resource=a_resource_policy(a_statement(Principal="*"))
+    )
+    assert [one.layer for one in explain(asked_by(ANONYMOUS), applicable).policies] == [
+        Layer.RESOURCE_POLICY
+    ]
+    root = explain(a_request(kind=PrincipalKind.ROOT), applicable)
+    assert root.decision is ROOT
+    assert [one.layer for one in root.policies] == [Layer.RESOURCE_POLICY]

@@ -10,6 +10,7 @@ import binascii
 import functools
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,6 +21,128 @@ UNKNOWN = None  # the third truth value
 STAR, QUESTION, COLON = "<*>", "<?>", "<:>"
 
 Find = Callable[[str], tuple[str, ...] | None]
+Documents = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who asks: `Account` (root), `User`, `AssumedRole` or `Anonymous`, with every name it has."""
+
+    type: str
+    arn: str = ""
+    name: str = ""
+    account: str = ""
+    role: str = ""
+    provider: str = ""
+
+
+@dataclass(frozen=True)
+class Documented:
+    """All documents that apply; of the narrowing ones `None` says that there are none."""
+
+    identity: Documents = ()
+    boundary: Documents | None = None
+    sessions: Sequence[Documents] = ()
+    service_account: Documents | None = None
+    resource: Documents = ()
+
+
+ROOT_MAY = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+
+
+def evaluate_all(given: Documented, who: Who, action: str, resource: str, find: Find) -> str:
+    """Return the verdict of everything that applies; the numbers are those of the law, §4."""
+    own = [*given.sessions, *([] if given.service_account is None else [given.service_account])]
+    narrowing = [*([] if given.boundary is None else [given.boundary]), *own]
+    is_root = who.type == "Account" and not narrowing
+    identity = given.identity if who.type in ("User", "AssumedRole") else ()
+
+    def matching(documents: Documents, effect: str) -> list[Mapping[str, Any]]:
+        return [
+            statement
+            for document in documents
+            for statement in as_list(document["Statement"])
+            if statement["Effect"] == effect
+            and applies(statement, document.get("Version", "2008-10-17"), action, resource, find)
+        ]
+
+    # 1. A matching deny in any policy that applies; no bucket policy keeps root from itself.
+    denies = [
+        statement
+        for documents in (identity, *narrowing)
+        for statement in matching(documents, "Deny")
+    ]
+    if not (is_root and action.lower() in [name.lower() for name in ROOT_MAY]):
+        denies += [one for one in matching(given.resource, "Deny") if is_denied(one, who)]
+    if denies:
+        return "EXPLICITLY_DENIED"
+    # 2. The root credential, unless it was derived from root with a policy of its own.
+    if is_root:
+        return "ALLOWED"
+    # 3. A resource policy that names who asks: by itself, or through what stands behind the credential.
+    ways = {
+        way
+        for statement in matching(given.resource, "Allow")
+        for way in ways_granted(statement, who)
+    }
+    if ways & {"everyone", "session"} or ("user" in ways and not own):
+        return "ALLOWED"
+    # 4. Otherwise something grants it and everything that narrows allows it.
+    is_granted = (
+        who.type == "Account" or bool(matching(identity, "Allow")) or bool(ways & {"role", "user"})
+    )
+    if is_granted and all(matching(documents, "Allow") for documents in narrowing):
+        return "ALLOWED"
+    # 5. Else.
+    return "IMPLICITLY_DENIED"
+
+
+def names_of(who: Who) -> dict[str, set[tuple[str, str]]]:
+    """Return in which ways somebody can be named, and as what."""
+    if who.type == "Anonymous":
+        return {}
+    account = {("AWS", who.account), ("AWS", f"arn:aws:iam::{who.account}:root")}
+    if who.type == "Account":
+        return {"account": account, "user": {("AWS", f"arn:aws:iam::{who.account}:root")}}
+    if who.type == "User":
+        return {"account": account, "user": {("AWS", who.arn), ("AWS", who.name)}}
+    behind = {("AWS", who.role)}
+    if who.provider:
+        behind.add(("Federated", who.provider))
+    return {"account": account, "role": behind, "session": {("AWS", who.arn)}}
+
+
+def listed_ids(value: Any) -> set[tuple[str, str]]:
+    if value == "*":
+        return {("AWS", "*")}
+    return {(kind, one) for kind, ids in value.items() for one in as_list(ids)}
+
+
+def ways_granted(statement: Mapping[str, Any], who: Who) -> set[str]:
+    """Return how an allow names somebody; `NotPrincipal` is everyone but whom it lists by any name."""
+    names = names_of(who)
+    listed = listed_ids(statement.get("Principal", statement.get("NotPrincipal")))
+    ways = {way for way, ids in names.items() if ids & listed}
+    if ("AWS", "*") in listed:
+        ways.add("everyone")
+    if "NotPrincipal" in statement:
+        return set() if ways else {"everyone"}
+    return ways
+
+
+def is_denied(statement: Mapping[str, Any], who: Who) -> bool:
+    """Tell whether a deny is about somebody; `NotPrincipal` spares whom it lists by every name."""
+    listed = listed_ids(statement.get("Principal", statement.get("NotPrincipal")))
+    names = names_of(who)
+    if "Principal" in statement:
+        return ("AWS", "*") in listed or any(ids & listed for ids in names.values())
+    if ("AWS", "*") in listed:
+        return False
+    if ("Federated", who.provider) in listed:
+        names.pop("role", None), names.pop("session", None)
+    if who.type == "Account":
+        names.pop("user")
+    return not names or not all(ids & listed for ids in names.values())
 
 
 def evaluate(documents: Sequence[Mapping[str, Any]], action: str, resource: str, find: Find) -> str:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61uthz/v1/decision.proto\x12\x08\x61uthz.v1\x1a\x1egoogle/protobuf/duration.proto\"O\n\x0cStatementRef\x12\x12\n\npolicy_arn\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\r\n\x05index\x18\x03 \x01(\x05\x12\x0b\n\x03sid\x18\x04 \x01(\t\"\xd0\x01\n\x08\x44\x65\x63ision\x12\"\n\x07verdict\x18\x01 \x01(\x0e\x32\x11.authz.v1.Verdict\x12 \n\x06reason\x18\x02 \x01(\x0e\x32\x10.authz.v1.Reason\x12)\n\tstatement\x18\x03 \x01(\x0b\x32\x16.authz.v1.StatementRef\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12,\n\tstaleness\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\rContextValues\x12\x0e\n\x06values\x18\x01 \x03(\t*u\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_ALLOWED\x10\x01\x12\x1d\n\x19VERDICT_EXPLICITLY_DENIED\x10\x02\x12\x1d\n\x19VERDICT_IMPLICITLY_DENIED\x10\x03*\xb0\x01\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_STATEMENT\x10\x01\x12\x0f\n\x0bREASON_ROOT\x10\x02\x12\x13\n\x0fREASON_NO_MATCH\x10\x03\x12\x15\n\x11REASON_QUARANTINE\x10\x04\x12\x1c\n\x18REASON_PRINCIPAL_UNKNOWN\x10\x05\x12\x1d\n\x19REASON_PRINCIPAL_DISABLED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61uthz/v1/decision.proto\x12\x08\x61uthz.v1\x1a\x1egoogle/protobuf/duration.proto\"O\n\x0cStatementRef\x12\x12\n\npolicy_arn\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\r\n\x05index\x18\x03 \x01(\x05\x12\x0b\n\x03sid\x18\x04 \x01(\t\"\xd0\x01\n\x08\x44\x65\x63ision\x12\"\n\x07verdict\x18\x01 \x01(\x0e\x32\x11.authz.v1.Verdict\x12 \n\x06reason\x18\x02 \x01(\x0e\x32\x10.authz.v1.Reason\x12)\n\tstatement\x18\x03 \x01(\x0b\x32\x16.authz.v1.StatementRef\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12,\n\tstaleness\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x1f\n\rContextValues\x12\x0e\n\x06values\x18\x01 \x03(\t*u\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n\x0fVERDICT_ALLOWED\x10\x01\x12\x1d\n\x19VERDICT_EXPLICITLY_DENIED\x10\x02\x12\x1d\n\x19VERDICT_IMPLICITLY_DENIED\x10\x03*\xab\x02\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n\x10REASON_STATEMENT\x10\x01\x12\x0f\n\x0bREASON_ROOT\x10\x02\x12\x13\n\x0fREASON_NO_MATCH\x10\x03\x12\x15\n\x11REASON_QUARANTINE\x10\x04\x12\x1c\n\x18REASON_PRINCIPAL_UNKNOWN\x10\x05\x12\x1d\n\x19REASON_PRINCIPAL_DISABLED\x10\x06\x12\x1f\n\x1bREASON_PERMISSIONS_BOUNDARY\x10\x07\x12\x19\n\x15REASON_SESSION_POLICY\x10\x08\x12!\n\x1dREASON_SERVICE_ACCOUNT_POLICY\x10\t\x12\x1a\n\x16REASON_RESOURCE_POLICY\x10\nb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VERDICT']._serialized_start=394
   _globals['_VERDICT']._serialized_end=511
   _globals['_REASON']._serialized_start=514
-  _globals['_REASON']._serialized_end=690
+  _globals['_REASON']._serialized_end=813
   _globals['_STATEMENTREF']._serialized_start=69
   _globals['_STATEMENTREF']._serialized_end=148
   _globals['_DECISION']._serialized_start=151

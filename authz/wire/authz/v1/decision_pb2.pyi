@@ -26,6 +26,10 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_QUARANTINE: _ClassVar[Reason]
     REASON_PRINCIPAL_UNKNOWN: _ClassVar[Reason]
     REASON_PRINCIPAL_DISABLED: _ClassVar[Reason]
+    REASON_PERMISSIONS_BOUNDARY: _ClassVar[Reason]
+    REASON_SESSION_POLICY: _ClassVar[Reason]
+    REASON_SERVICE_ACCOUNT_POLICY: _ClassVar[Reason]
+    REASON_RESOURCE_POLICY: _ClassVar[Reason]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_ALLOWED: Verdict
 VERDICT_EXPLICITLY_DENIED: Verdict
@@ -37,6 +41,10 @@ REASON_NO_MATCH: Reason
 REASON_QUARANTINE: Reason
 REASON_PRINCIPAL_UNKNOWN: Reason
 REASON_PRINCIPAL_DISABLED: Reason
+REASON_PERMISSIONS_BOUNDARY: Reason
+REASON_SESSION_POLICY: Reason
+REASON_SERVICE_ACCOUNT_POLICY: Reason
+REASON_RESOURCE_POLICY: Reason
 
 class StatementRef(_message.Message):
     __slots__ = ("policy_arn", "version", "index", "sid")

@@ -1,31 +1,37 @@
-"""The decision again, with every reason: which element of which statement matched or failed, and why.
+"""One statement against one request: what each of its elements said, and why."""
 
-Slow and allocating, for people: `Explain`, the simulator, the console. It walks the documents element by
-element instead of using the index of `decide`, and tries every listed pattern by itself; a property test holds
-the two to the same answer.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from authz.errors import quote
-from authz.policy.compile import (
-    CompiledPolicy,
-    CompiledStatement,
-    PolicySet,
-    QuarantinedPolicy,
-    compile_action,
-)
 from authz.policy.conditions.outcome import Outcome, Test
-from authz.policy.decision import NO_MATCH, ROOT, Decision, StatementRef
+from authz.policy.decision import StatementRef
 from authz.policy.model import Condition, Effect
 from authz.policy.patterns import Match, compile_arn, compile_cover, compile_overlap
-from authz.policy.request import AccessRequest, Context, PrincipalKind, fold_key
+from authz.policy.principals import Naming
+from authz.policy.request import AccessRequest, Context, Principal, fold_key
+from authz.policy.statements import CompiledStatement, compile_action
 
 SHOWN_VALUES: Final = 8
 """How many patterns or values are repeated in an explanation."""
+
+_NAMINGS: Final = {
+    Naming.NOT: "is none of",
+    Naming.ACCOUNT: "is named by its account alone in",
+    Naming.ROLE: "is named by what stands behind its session in",
+    Naming.USER: "is named in",
+    Naming.ITSELF: "is named in",
+}
+_COMPLEMENTS: Final = {
+    True: {Naming.NOT: "has a name among", Naming.ITSELF: "has no name among"},
+    False: {
+        Naming.NOT: "has all its names among",
+        Naming.ITSELF: "has a name (its account, its role or its own) that is not among",
+    },
+}
+"""Whether the statement allows → what a complement says; see `CompiledPrincipals.naming`."""
 
 
 class ElementOutcome(StrEnum):
@@ -56,83 +62,13 @@ class StatementExplanation:
     elements: tuple[ElementExplanation, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyExplanation:
-    """One policy. `is_deny_only`: its allows do not count. `problem`: why it is quarantined, or empty."""
-
-    arn: str
-    version: int
-    is_deny_only: bool
-    problem: str
-    statements: tuple[StatementExplanation, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
-    """The decision, all policies, and for an implicit deny the allow that came nearest, if there is one."""
-
-    decision: Decision
-    policies: tuple[PolicyExplanation, ...]
-    nearest: StatementExplanation | None
-
-
-def explain(request: AccessRequest, policies: PolicySet) -> Explanation:
-    """Decide `request` as `decide` does and tell why."""
-    explained = (
-        *(_explain_policy(policy, request, is_deny_only=False) for policy in policies.policies),
-        *(_explain_policy(policy, request, is_deny_only=True) for policy in policies.deny_only),
-    )
-    decision = _decide(request, policies, explained)
-    nearest = _find_nearest(explained) if decision is NO_MATCH else None
-    return Explanation(decision=decision, policies=explained, nearest=nearest)
-
-
-def _decide(
-    request: AccessRequest, policies: PolicySet, explained: Iterable[PolicyExplanation]
-) -> Decision:
-    if request.principal.kind is PrincipalKind.ROOT:
-        return ROOT
-    if policies.quarantine is not None:
-        return policies.quarantine
-    matched = {
-        effect: [
-            one.statement
-            for policy in explained
-            for one in policy.statements
-            if one.is_matched
-            and one.effect is effect
-            and not (policy.is_deny_only and effect is Effect.ALLOW)
-        ]
-        for effect in Effect
-    }
-    determining = matched[Effect.DENY] or matched[Effect.ALLOW]
-    return _find_decision(policies, determining[0]) if determining else NO_MATCH
-
-
-def _find_decision(policies: PolicySet, ref: StatementRef) -> Decision:
-    return next(one.decision for one in policies.statements if one.decision.statement == ref)
-
-
-def _explain_policy(
-    policy: CompiledPolicy | QuarantinedPolicy, request: AccessRequest, *, is_deny_only: bool
-) -> PolicyExplanation:
-    problem, statements = (
-        (policy.problem, ()) if isinstance(policy, QuarantinedPolicy) else ("", policy.statements)
-    )
-    return PolicyExplanation(
-        arn=policy.arn,
-        version=policy.version,
-        is_deny_only=is_deny_only,
-        problem=problem,
-        statements=tuple(_explain_statement(statement, request) for statement in statements),
-    )
-
-
-def _explain_statement(compiled: CompiledStatement, request: AccessRequest) -> StatementExplanation:
+def explain_statement(compiled: CompiledStatement, request: AccessRequest) -> StatementExplanation:
+    """Try every element of a statement; `is_matched` is settled by effect."""
     effect = compiled.source.effect
     elements = (
         _explain_action(compiled, request),
         _explain_resource(compiled, request),
+        *_explain_principal(compiled, request.principal),
         *_explain_conditions(compiled, request.context),
     )
     stopping = {ElementOutcome.NOT_MATCHED}
@@ -218,6 +154,26 @@ def _resource_outcome(
     return _outcome(None if has_unresolved and not is_listed else not is_listed)
 
 
+def _explain_principal(
+    compiled: CompiledStatement, principal: Principal
+) -> Iterator[ElementExplanation]:
+    element = compiled.source.principal
+    if element is None:
+        return
+    is_allow = compiled.source.effect is Effect.ALLOW
+    naming = compiled.naming(principal)
+    phrase = (_COMPLEMENTS[is_allow] if element.negated else _NAMINGS)[naming]
+    who = quote(principal.arn) if principal.arn else "an anonymous caller"
+    why = f"{who} {phrase} {_show([text for _, ids in element.ids for text in ids])}"
+    if is_allow and naming is Naming.ACCOUNT:
+        why += ", which leaves it to the policies of the account"
+    yield ElementExplanation(
+        element="NotPrincipal" if element.negated else "Principal",
+        outcome=_outcome(naming > (Naming.ACCOUNT if is_allow else Naming.NOT)),
+        why=why,
+    )
+
+
 def _explain_conditions(
     compiled: CompiledStatement, context: Context
 ) -> Iterator[ElementExplanation]:
@@ -235,20 +191,3 @@ def _explain_condition(condition: Condition, test: Test, context: Context) -> El
         outcome=_outcome(test(context)),
         why=f"{quote(condition.key)} {has}, {operator} lists {_show(condition.values)}",
     )
-
-
-def _find_nearest(policies: Iterable[PolicyExplanation]) -> StatementExplanation | None:
-    """Find the allow whose action matches and whose fewest other elements fail; the first of equals."""
-    candidates = [
-        statement
-        for policy in policies
-        for statement in policy.statements
-        if not policy.is_deny_only
-        and statement.effect is Effect.ALLOW
-        and statement.elements[0].outcome is ElementOutcome.MATCHED
-    ]
-    return min(candidates, key=_misses, default=None)
-
-
-def _misses(statement: StatementExplanation) -> int:
-    return sum(element.outcome is not ElementOutcome.MATCHED for element in statement.elements)

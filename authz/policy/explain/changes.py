@@ -1,0 +1,90 @@
+"""What came nearest to allowing, and what would have to change: said only as far as it is certain.
+
+Each sentence names one thing that stands in the way (a deny that matches, a layer that does not allow); with
+all of them gone the request is allowed. What a policy that cannot be read says is unknown, so where one
+applies nothing beyond it is promised.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from authz.errors import quote
+from authz.policy.decision import Layer, StatementRef
+from authz.policy.explain.elements import ElementOutcome, StatementExplanation
+from authz.policy.explain.layers import ExplainedSet
+from authz.policy.model import Effect
+from authz.policy.request import AccessRequest, PrincipalKind
+
+_SOURCES: Final = {
+    Layer.IDENTITY: "a policy of the principal",
+    Layer.PERMISSIONS_BOUNDARY: "the permissions boundary",
+    Layer.SESSION_POLICY: "each set of session policies",
+    Layer.SERVICE_ACCOUNT_POLICY: "the service account's own policy",
+    Layer.RESOURCE_POLICY: "a policy of the resource",
+}
+
+
+def find_nearest(sets: Iterable[ExplainedSet]) -> StatementExplanation | None:
+    """Find the allow whose action matches and whose fewest other elements fail; the first of equals."""
+    candidates = [
+        statement
+        for explained in sets
+        for policy in explained.policies
+        for statement in policy.statements
+        if not policy.is_deny_only
+        and statement.effect is Effect.ALLOW
+        and statement.elements[0].outcome is ElementOutcome.MATCHED
+    ]
+    return min(candidates, key=_misses, default=None)
+
+
+def _misses(statement: StatementExplanation) -> int:
+    return sum(element.outcome is not ElementOutcome.MATCHED for element in statement.elements)
+
+
+def describe_changes(
+    request: AccessRequest,
+    explained: Sequence[ExplainedSet],
+    missing: Iterable[Sequence[ExplainedSet]],
+) -> tuple[str, ...]:
+    """Say what keeps `request` from being allowed; of each group in `missing` one set has to allow."""
+    unreadable = tuple(_describe_unreadable(explained))
+    if unreadable:
+        return unreadable
+    denies = [
+        f"{_where(decision.statement)} must not deny it"
+        for one in explained
+        for decision in one.denies
+        if decision.statement is not None
+    ]
+    return (*denies, *(_describe_missing(request, group) for group in missing))
+
+
+def _describe_unreadable(explained: Iterable[ExplainedSet]) -> Iterator[str]:
+    for one in explained:
+        for policy in one.policies:
+            if policy.problem:
+                yield (
+                    f"{quote(policy.arn)} version {policy.version} must be replaced: it cannot be read"
+                    f" ({policy.problem}), so what it denies is unknown"
+                )
+
+
+def _describe_missing(request: AccessRequest, group: Sequence[ExplainedSet]) -> str:
+    asked = f"{quote(request.action)} on {quote(request.resource)}"
+    nearest = find_nearest(group)
+    if nearest is not None:
+        misses = "; ".join(
+            f"{element.element}: {element.why}"
+            for element in nearest.elements
+            if element.outcome is not ElementOutcome.MATCHED
+        )
+        return f"{_where(nearest.statement)} must allow {asked}, which it misses by {misses}"
+    if request.principal.kind is PrincipalKind.ANONYMOUS:
+        return f"{_SOURCES[Layer.RESOURCE_POLICY]} must allow {asked} to everyone"
+    return f"{_SOURCES[group[0].layer]} must allow {asked}"
+
+
+def _where(ref: StatementRef) -> str:
+    sid = f" ({quote(ref.sid)})" if ref.sid else ""
+    return f"statement {ref.index}{sid} of {quote(ref.policy)}"
