@@ -130,7 +130,10 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
         for placed in scenarios:
             scenario = placed.scenario
             for name, document in scenario.policies.items():
-                await policies.create(placed.policy(name), document)
+                try:
+                    await policies.create(placed.policy(name), document)
+                except ParseError as error:
+                    raise AssertionError(f"{scenario.id}: policy {name}: {error.message}") from None
             for name, group in scenario.groups.items():
                 await groups.create(name, status=Status(group.get("status", "enabled")))
                 for policy in group.get("policies", ()):

@@ -54,6 +54,7 @@ class Scenario:
     not_through: dict[str, str] = field(default_factory=dict)
     known_deviation: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def policies(self) -> dict[str, str]:
