@@ -178,6 +178,7 @@ def read_file(path: Path) -> list[Scenario]:
                     **{
                         **found,
                         "given": found.get("given", {}),
+                        "when": found.get("when", {}),
                         "id": f"{raw['topic']}/{found['id']}",
                         "topic": raw["topic"],
                         "needs": tuple(found.get("needs", ())),
