@@ -97,25 +97,34 @@ def request_of(scenario: Scenario) -> dict[str, Any]:
             if "s3:versionid" not in context:
                 raise NoForm("a version's request names the version")
             query = query.replace("<s3:versionid>", quote(context.pop("s3:versionid"), safe=""))
-        request = {"method": method, "path": _path(when["resource"], has_key=has_key), "query": query}
+        request = {
+            "method": method,
+            "path": _path(when["resource"], has_key=has_key),
+            "query": query,
+        }
     else:
         raise NoForm(f"{when['action']} is not an S3 action that one request needs alone")
-    headers: dict[str, str] = {}
+    request["headers"] = {}
     for key, value in context.items():
-        text = text_of(value)
-        if key in _PARAMETERS and action in _LISTINGS:
-            request["query"] += f"&{_PARAMETERS[key]}={quote(text, safe='')}"
-        elif key == "aws:sourceip":
-            request["source_ip"] = text
-        elif key == "aws:securetransport" and text in {"true", "false"}:
-            request["scheme"] = "https" if text == "true" else "http"
-        elif _HEADER_VALUE.fullmatch(text) and (
-            key in _HEADERS or (key in _PUT_HEADERS and action == "s3:putobject")
-        ):
-            headers[(_HEADERS | _PUT_HEADERS)[key]] = text
-        else:
-            raise NoForm(f"no header or parameter of {when['action']} says {key} = {text!r}")
-    return {**request, "headers": headers}
+        _say(request, when["action"], key, text_of(value))
+    return request
+
+
+def _say(request: dict[str, Any], action: str, key: str, text: str) -> None:
+    """Put one context value into the request."""
+    folded = action.lower()
+    if key in _PARAMETERS and folded in _LISTINGS:
+        request["query"] += f"&{_PARAMETERS[key]}={quote(text, safe='')}"
+    elif key == "aws:sourceip":
+        request["source_ip"] = text
+    elif key == "aws:securetransport" and text in {"true", "false"}:
+        request["scheme"] = "https" if text == "true" else "http"
+    elif _HEADER_VALUE.fullmatch(text) and (
+        key in _HEADERS or (key in _PUT_HEADERS and folded == "s3:putobject")
+    ):
+        request["headers"][(_HEADERS | _PUT_HEADERS)[key]] = text
+    else:
+        raise NoForm(f"no header or parameter of {action} says {key} = {text!r}")
 
 
 def _path(resource: str, *, has_key: bool) -> str:
@@ -178,7 +187,12 @@ def _envoys(
     http.method, http.path, http.host = method, target, HOST
     http.scheme = request.get("scheme", "http")
     http.raw_body = body
-    special = [(":authority", HOST), (":path", target), (":method", method), (":scheme", http.scheme)]
+    special = [
+        (":authority", HOST),
+        (":path", target),
+        (":method", method),
+        (":scheme", http.scheme),
+    ]
     for name, value in [*special, *lines]:
         if name != "host":
             http.header_map.headers.add(key=name, raw_value=value.encode())

@@ -66,7 +66,9 @@ class Scenario:
         if "statements" in given:
             documents[SOLE_POLICY] = {"Version": VERSION, "Statement": given["statements"]}
         return {
-            name: document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+            name: document
+            if isinstance(document, str)
+            else json.dumps(document, ensure_ascii=False)
             for name, document in documents.items()
         }
 
@@ -144,7 +146,9 @@ def expand(entry: dict[str, Any], defaults: dict[str, Any]) -> list[dict[str, An
     for variant in variants:
         for row in table["rows"]:
             if len(row) != len(columns):
-                raise ValueError(f"{entry['id']}: a row has {len(row)} cells, not {len(columns)}: {row}")
+                raise ValueError(
+                    f"{entry['id']}: a row has {len(row)} cells, not {len(columns)}: {row}"
+                )
             cells = dict(zip(columns, row, strict=True))
             ids = (entry["id"], variant.get("id"), cells.get("id"))
             change = {name: value for name, value in variant.items() if name != "id"}
@@ -164,7 +168,7 @@ def schema() -> dict[str, Any]:
 
 def read_file(path: Path) -> list[Scenario]:
     """Read and check one file."""
-    raw = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
+    raw = yaml.load(path.read_text(), _Loader)
     Draft202012Validator(schema()).validate(raw)
     one = Draft202012Validator({"$ref": "#/$defs/scenario", "$defs": schema()["$defs"]})
     scenarios = []
@@ -172,7 +176,9 @@ def read_file(path: Path) -> list[Scenario]:
         for found in expand(entry, raw.get("defaults", {})):
             problem = next(iter(one.iter_errors(found)), None)
             if problem is not None:
-                raise ValueError(f"{path.name}: {found['id']}: {problem.message} at {problem.json_path}")
+                raise ValueError(
+                    f"{path.name}: {found['id']}: {problem.message} at {problem.json_path}"
+                )
             scenarios.append(
                 Scenario(
                     **{
