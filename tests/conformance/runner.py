@@ -37,7 +37,6 @@ from authz.policy.compile import compile_policy, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import Decision
 from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal, Values, fold_key
-from authz.serving.ext_authz import _server_facts
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, World
@@ -250,7 +249,12 @@ def questions(placed: Placed) -> list[Check]:
     request = parse_check(raw).request
     proof = find_proof(request, now)
     checks = parse_s3(request, proof, S3Config()).checks
-    server = _server_facts(request, proof)
+    server = {
+        "aws:securetransport": ("true" if request.scheme == "https" else "false",),
+        "aws:sourceip": (request.source_ip,),
+    }
+    if proof is not None:
+        server["aws:requestedregion"] = (proof.region,)
     return [check._replace(facts={**check.facts, **server}) for check in checks]
 
 
