@@ -26,7 +26,7 @@ from authz.formats.check import Check
 from authz.formats.context_facts import is_reserved
 from authz.formats.envoy_v3 import parse_check
 from authz.formats.iam_json import RESOURCE_POLICY, SESSION_POLICY, parse_policy
-from authz.formats.s3_http import S3Config, parse_s3
+from authz.formats.s3_http import S3Config, S3RequestError, parse_s3
 from authz.identity.credential import Secret
 from authz.identity.principal import ANONYMOUS, root_principal, user_principal
 from authz.identity.records import Group, Status, TargetKind, User
@@ -36,7 +36,7 @@ from authz.policy.canned import CANNED_POLICIES
 from authz.policy.compile import compile_policy, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import Decision
-from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal, Values, fold_key
+from authz.policy.request import NO_FACTS, AccessRequest, Context, Values, fold_key
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, World
@@ -164,7 +164,10 @@ class Engine:
         """Ask one scenario; raises `NoForm` where it cannot be asked."""
         when = placed.scenario.when
         self.world.clock._now = moment(when)
-        return await getattr(self, f"_{surface}")(placed, when)
+        try:
+            return await getattr(self, f"_{surface}")(placed, when)
+        except S3RequestError as error:
+            return Outcome("refused", code=error.code)
 
     # --- the three ways ---
 
@@ -298,7 +301,7 @@ def assemble(placed: Placed):
     for group, found in groups.items():
         listed = scenario.groups[group].get("policies", ())
         (own if found.status is Status.ENABLED else deny_only).extend(listed)
-    principal: Principal = user_principal(record, groups.values(), ACCOUNT)
+    principal = user_principal(record, groups.values(), ACCOUNT)
     return principal, compile_policy_set(
         [_compiled(scenario, policy) for policy in dict.fromkeys(own)],
         [_compiled(scenario, policy) for policy in dict.fromkeys(deny_only)],
