@@ -1,0 +1,403 @@
+"""Asks this engine what the scenarios ask: by `decide`, through `authz.v1`, through `ext_authz`.
+
+`decide` gets documents compiled in memory; the two surfaces stand over a service whose records the control
+plane's use cases made, in one transaction for all. Scenarios that give two users or groups of one name go to
+different services.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from authz.bootstrap.building import check_document
+from authz.control.access_keys import AccessKeys
+from authz.control.attachments import Attachments
+from authz.control.groups import Groups
+from authz.control.policies import Policies
+from authz.control.ports import Written
+from authz.control.users import Users
+from authz.errors import ParseError
+from authz.formats.check import Check
+from authz.formats.context_facts import is_reserved
+from authz.formats.envoy_v3 import parse_check
+from authz.formats.iam_json import RESOURCE_POLICY, SESSION_POLICY, parse_policy
+from authz.formats.s3_http import S3Config, S3RequestError, parse_s3
+from authz.identity.credential import Secret
+from authz.identity.principal import ANONYMOUS, root_principal, user_principal
+from authz.identity.records import Group, Status, TargetKind, User
+from authz.identity.sigv4 import find_proof
+from authz.policy.arn import root_arn
+from authz.policy.canned import CANNED_POLICIES
+from authz.policy.compile import compile_policy, compile_policy_set
+from authz.policy.decide import decide
+from authz.policy.decision import Decision
+from authz.policy.request import NO_FACTS, AccessRequest, Context, Values, fold_key
+from authz.store.sql.store import SqlStore
+from authz.wire.authz.v1 import authorization_pb2, decision_pb2
+from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, World
+from tests.conformance.http_form import NoForm, check_request, request_of, text_of
+from tests.conformance.scenarios import SOLE_USER, SURFACES, Scenario
+from tests.serving.surfaces import AUTHORIZATION, Surfaces
+
+NOW = 1_700_000_000.0
+"""What time it is where a scenario does not say."""
+SECRET = "the-secret-of-a-scenario"
+STRANGER = ("AKIAOFNOBODYOFNOBODY", "a-secret-of-nobody-here")
+CANNED = {policy.name: policy for policy in CANNED_POLICIES.values()}
+NOT_WRITTEN = "the document is refused when it is written, so nothing is asked under it"
+
+
+class Outcome(NamedTuple):
+    """What a surface said; members it does not say are `None`."""
+
+    verdict: str
+    policy: str | None = None
+    statement: int | None = None
+    sid: str | None = None
+    code: str | None = None
+
+
+class Placed(NamedTuple):
+    """A scenario and what its records are called in its service."""
+
+    scenario: Scenario
+    prefix: str
+
+    def user(self, name: str) -> str:
+        return name or f"{self.prefix}.user"
+
+    def policy(self, name: str) -> str:
+        return f"{self.prefix}.{name}" if name in self.scenario.policies else name
+
+    def access_key(self, name: str) -> str:
+        return f"AK{self.prefix.upper()}X{list(self.scenario.users).index(name)}"
+
+    @property
+    def credential(self) -> tuple[str, str] | None:
+        """What the principal signs with."""
+        name = self.scenario.principal
+        if name == "anonymous":
+            return None
+        if name == "root":
+            return ROOT_ID, ROOT_SECRET.decode()
+        return (self.access_key(name), SECRET) if name in self.scenario.users else STRANGER
+
+
+def place(scenarios: Sequence[Scenario]) -> list[list[Placed]]:
+    """Spread scenarios over as few services as their users' and groups' names need."""
+    services: list[tuple[list[Placed], set[str]]] = []
+    for number, scenario in enumerate(scenarios):
+        names = {f"user {name.casefold()}" for name in scenario.users if name != SOLE_USER}
+        names |= {f"group {name.casefold()}" for name in scenario.groups}
+        if scenario.principal not in {*scenario.users, "root", "anonymous"}:
+            names.add(f"user {scenario.principal.casefold()}")
+        found = next((one for one in services if not names & one[1]), None)
+        if found is None:
+            found = ([], set())
+            services.append(found)
+        found[0].append(Placed(scenario, f"s{number}"))
+        found[1].update(names)
+    return [placed for placed, _ in services]
+
+
+class _InTransaction:
+    """The store as one open transaction, so that many use cases commit at once."""
+
+    def __init__(self, unit) -> None:
+        self._unit = unit
+
+    async def write(self, change):
+        return Written(await change(self._unit), 0)
+
+    async def read(self, question):
+        return await question(self._unit)
+
+
+async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
+    """Create what the scenarios give by the control plane's use cases, in one transaction."""
+    clock, ring = world.control.clock, world.control.ring
+
+    async def change(unit) -> None:
+        store = _InTransaction(unit)
+        users, groups = Users(store, clock), Groups(store, clock)
+        policies, attachments = Policies(store, clock, check_document), Attachments(store)
+        keys = AccessKeys(store, clock, ring, root_access_key_id=ROOT_ID)
+        for placed in scenarios:
+            scenario = placed.scenario
+            for name, document in scenario.policies.items():
+                try:
+                    await policies.create(placed.policy(name), document)
+                except ParseError as error:
+                    raise AssertionError(f"{scenario.id}: policy {name}: {error.message}") from None
+            for name, group in scenario.groups.items():
+                await groups.create(name, status=Status(group.get("status", "enabled")))
+                for policy in group.get("policies", ()):
+                    await attachments.attach(placed.policy(policy), TargetKind.GROUP, name)
+            for name, user in scenario.users.items():
+                real = placed.user(name)
+                status = Status(user.get("status", "enabled"))
+                await users.create(real, status=status, tags=user.get("tags"))
+                for group in user.get("groups", ()):
+                    await groups.add_members(group, [real])
+                for policy in user["policies"]:
+                    await attachments.attach(placed.policy(policy), TargetKind.USER, real)
+                await keys.create(
+                    real, access_key_id=placed.access_key(name), secret=Secret(SECRET)
+                )
+
+    await SqlStore(world.database).write(change)
+
+
+class Engine:
+    """One service, and the same scenarios without it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.surfaces = Surfaces(world)
+
+    async def ask(self, surface: str, placed: Placed) -> Outcome:
+        """Ask one scenario; raises `NoForm` where it cannot be asked."""
+        when = placed.scenario.when
+        self.world.clock._now = moment(when)
+        try:
+            return await getattr(self, f"_{surface}")(placed, when)
+        except S3RequestError as error:
+            return Outcome("refused", code=error.code)
+
+    # --- the three ways ---
+
+    async def _decide(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
+        principal, policies = assemble(placed)
+        requests = [
+            AccessRequest(
+                principal,
+                check.action,
+                check.resource,
+                Context(principal.facts, NO_FACTS, check.facts, moment(when)),
+                is_prefix=check.is_prefix,
+            )
+            for check in questions(placed)
+        ]
+        return outcome_of([decide(request, policies) for request in requests])
+
+    async def _authz_v1(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
+        name = placed.scenario.principal
+        if name == "anonymous":
+            raise NoForm("authz.v1 asks about principals that are somebody")
+        outcomes = []
+        for check in questions(placed):
+            if check.is_prefix:
+                raise NoForm("authz.v1 asks about one resource, not about all below a prefix")
+            request = authorization_pb2.AuthorizeRequest(
+                action=check.action, resource=check.resource
+            )
+            if name == "root":
+                request.principal_arn = root_arn(ACCOUNT)
+            else:
+                request.user_name = placed.user(name)
+            for key, values in check.facts.items():
+                request.context[key].values.extend(values)
+            answer = await self.surfaces.ask(
+                f"{AUTHORIZATION}/Authorize", request, authorization_pb2.AuthorizeResponse
+            )
+            outcomes.append(answer.decision)
+        return outcome_of_v1(outcomes)
+
+    async def _ext_authz(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
+        request = when.get("request")
+        if request is None:
+            _require_enabled(placed.scenario)
+            request = request_of(placed.scenario)
+        signature = when.get("signature", {})
+        raw = check_request(request, signature, placed.credential, moment(when))
+        answer = await self.surfaces.check(raw)
+        facts = {key: value.string_value for key, value in answer.dynamic_metadata.fields.items()}
+        if answer.HasField("ok_response"):
+            return Outcome("allowed", policy=facts.get("policy"), sid=facts.get("sid"))
+        if "verdict" not in facts:
+            body = answer.denied_response.body
+            code = ET.fromstring(body).findtext("Code") if body else facts["code"]
+            return Outcome("refused", code=code)
+        verdict = facts["verdict"].lower().replace("_", "-")
+        return Outcome(verdict, policy=facts.get("policy"), sid=facts.get("sid"))
+
+
+def moment(when: Mapping[str, Any]) -> float:
+    """Return the time of a question in epoch seconds."""
+    return datetime.fromisoformat(when["at"]).timestamp() if "at" in when else NOW
+
+
+def _require_enabled(scenario: Scenario) -> None:
+    name = scenario.principal
+    if name in {"root", "anonymous"}:
+        return
+    if name not in scenario.users or scenario.users[name].get("status") == "disabled":
+        raise NoForm("who does not exist or is disabled is refused before anything is asked")
+
+
+def questions(placed: Placed) -> list[Check]:
+    """Return the IAM-level questions of a scenario: its own, or those its request means."""
+    scenario, when = placed.scenario, placed.scenario.when
+    if scenario.then.get("verdict") == "refused":
+        raise NoForm("no question comes of a request that is refused")
+    if "request" not in when:
+        return [Check(when["action"], when["resource"], read_context(when.get("context", {})))]
+    now = moment(when)
+    raw = check_request(when["request"], when.get("signature", {}), placed.credential, now)
+    request = parse_check(raw).request
+    proof = find_proof(request, now)
+    checks = parse_s3(request, proof, S3Config()).checks
+    server = {
+        "aws:securetransport": ("true" if request.scheme == "https" else "false",),
+        "aws:sourceip": (request.source_ip,),
+    }
+    if proof is not None:
+        server["aws:requestedregion"] = (proof.region,)
+    return [check._replace(facts={**check.facts, **server}) for check in checks]
+
+
+def read_context(context: Mapping[str, Any]) -> dict[str, Values]:
+    facts = {}
+    for key, value in context.items():
+        folded = fold_key(key)
+        assert not is_reserved(folded), f"{key} comes from who asks and when, not from the context"
+        facts[folded] = tuple(map(text_of, value if isinstance(value, list) else [value]))
+    return facts
+
+
+def assemble(placed: Placed):
+    """Return principal and policy set of a scenario, without any service."""
+    scenario = placed.scenario
+    name = scenario.principal
+    if name == "root":
+        return root_principal(ACCOUNT), compile_policy_set(())
+    if name == "anonymous":
+        return ANONYMOUS, compile_policy_set(())
+    _require_enabled(scenario)
+    user = scenario.users[name]
+    groups = {
+        group: Group(
+            id=f"AGPA{group}",
+            name=group,
+            status=Status(scenario.groups[group].get("status", "enabled")),
+            created_at=0.0,
+        )
+        for group in user.get("groups", ())
+    }
+    record = User(
+        id="AIDASCENARIO",
+        name=placed.user(name),
+        status=Status.ENABLED,
+        created_at=0.0,
+        tags=user.get("tags", {}),
+    )
+    own = list(user["policies"])
+    deny_only: list[str] = []
+    for group, found in groups.items():
+        listed = scenario.groups[group].get("policies", ())
+        (own if found.status is Status.ENABLED else deny_only).extend(listed)
+    principal = user_principal(record, groups.values(), ACCOUNT)
+    return principal, compile_policy_set(
+        [_compiled(scenario, policy) for policy in dict.fromkeys(own)],
+        [_compiled(scenario, policy) for policy in dict.fromkeys(deny_only)],
+    )
+
+
+def _compiled(scenario: Scenario, name: str):
+    document = scenario.policies.get(name) or CANNED[name].document
+    return compile_policy(parse_policy(document), arn=f"policy/{name}", version=1)
+
+
+# --- what was said ---
+
+
+def outcome_of(decisions: Sequence[Decision]) -> Outcome:
+    """Return the outcome of questions that must all be allowed."""
+    decision = next((one for one in decisions if not one.is_allowed), decisions[0])
+    ref = decision.statement
+    verdict = decision.verdict.value.lower().replace("_", "-")
+    return Outcome(verdict, ref.policy, ref.index, ref.sid) if ref else Outcome(verdict)
+
+
+def outcome_of_v1(decisions: Sequence[Any]) -> Outcome:
+    allowed = decision_pb2.VERDICT_ALLOWED
+    decision = next((one for one in decisions if one.verdict != allowed), decisions[0])
+    name = decision_pb2.Verdict.Name(decision.verdict).removeprefix("VERDICT_")
+    verdict = name.lower().replace("_", "-")
+    if not decision.HasField("statement"):
+        return Outcome(verdict)
+    ref = decision.statement
+    return Outcome(verdict, ref.policy_arn, ref.index, ref.sid)
+
+
+def compare(placed: Placed, outcome: Outcome) -> None:
+    """Assert that `outcome` is what the scenario says."""
+    then = placed.scenario.then
+    said = f"{outcome.verdict} {outcome.code or ''}".strip()
+    assert outcome.verdict == then["verdict"], f"{said} instead of {json.dumps(then)}"
+    if "code" in then:
+        assert outcome.code == then["code"]
+    by = then.get("by", {})
+    if "policy" in by:
+        assert outcome.policy is not None
+        assert outcome.policy.rpartition("/")[2] in {by["policy"], placed.policy(by["policy"])}
+    if "statement" in by and outcome.statement is not None:
+        assert outcome.statement == by["statement"]
+    if "sid" in by:
+        assert outcome.sid == by["sid"]
+
+
+def check_invalid(scenario: Scenario) -> None:
+    """Assert that every write path refuses the scenario's document where it says."""
+    expected = scenario.then["invalid"]
+    (document,) = scenario.policies.values()
+    with pytest.raises(ParseError) as refused:
+        check_document(document)
+    error = refused.value
+    assert error.place == expected.get("place", error.place), error.message
+    assert expected.get("message", "") in error.message
+
+
+def check_reserved_fields(scenario: Scenario) -> None:
+    """Parse the documents of a scenario whose feature is not there yet, so that they are whole."""
+    given = scenario.given
+    for document in scenario.policies.values():
+        parse_policy(document)
+    for document in given.get("resource_policies", {}).values():
+        parse_policy(json.dumps(document), kind=RESOURCE_POLICY)
+    for owner in ("session", "service_account"):
+        if "policy" in given.get(owner, {}):
+            parse_policy(json.dumps(given[owner]["policy"]), kind=SESSION_POLICY)
+
+
+class Tally:
+    """What was run and what was not, for the summary."""
+
+    def __init__(self) -> None:
+        self.run: Counter[tuple[str, str]] = Counter()
+        self.not_run: Counter[tuple[str, str, str]] = Counter()
+        self.pending: dict[str, tuple[str, ...]] = {}
+        self.deviations: dict[str, str] = {}
+
+    def lines(self) -> list[str]:
+        """Return the summary, line by line."""
+        topics = sorted({topic for topic, _ in self.run} | {topic for topic, _, _ in self.not_run})
+        lines = [f"{'topic':18}" + "".join(f"{surface:>11}" for surface in SURFACES)]
+        lines += [
+            f"{topic:18}" + "".join(f"{self.run[topic, s]:11}" for s in SURFACES)
+            for topic in topics
+        ]
+        totals = [sum(n for (_, s), n in self.run.items() if s == surface) for surface in SURFACES]
+        lines.append(f"{'all':18}" + "".join(f"{total:11}" for total in totals))
+        for (topic, surface, reason), count in sorted(self.not_run.items()):
+            lines.append(f"not through {surface}: {count:4} of {topic}: {reason}")
+        lines += [f"pending: {name} needs {', '.join(why)}" for name, why in self.pending.items()]
+        return lines + [f"known deviation: {name}: {why}" for name, why in self.deviations.items()]
+
+
+TALLY = Tally()
