@@ -186,6 +186,8 @@ def _envoys(
     http = message.attributes.request.http
     http.method, http.path, http.host = method, target, HOST
     http.scheme = request.get("scheme", "http")
+    # How the client came is told by the header that the proxy overwrites.
+    came_by = ("x-forwarded-proto", http.scheme)
     http.raw_body = body
     special = [
         (":authority", HOST),
@@ -193,7 +195,7 @@ def _envoys(
         (":method", method),
         (":scheme", http.scheme),
     ]
-    for name, value in [*special, *lines]:
+    for name, value in [*special, came_by, *lines]:
         if name != "host":
             http.header_map.headers.add(key=name, raw_value=value.encode())
     message.attributes.source.address.socket_address.address = request.get("source_ip", PEER)

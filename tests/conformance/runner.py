@@ -40,9 +40,12 @@ from authz.policy.request import NO_FACTS, AccessRequest, Context, Values, fold_
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, World
-from tests.conformance.http_form import NoForm, check_request, request_of, text_of
+from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
 from tests.conformance.scenarios import SOLE_USER, SURFACES, Scenario
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
+
+# The scenarios are about the mapping of all keys, and of requests whose bodies are not at hand.
+ENGINE = S3Config(endpoints=(HOST,), keeps_leading_slash=True, requires_bodies=False)
 
 NOW = 1_700_000_000.0
 """What time it is where a scenario does not say."""
@@ -158,7 +161,7 @@ class Engine:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.surfaces = Surfaces(world)
+        self.surfaces = Surfaces(world, s3=ENGINE)
 
     async def ask(self, surface: str, placed: Placed) -> Outcome:
         """Ask one scenario; raises `NoForm` where it cannot be asked."""
@@ -251,7 +254,7 @@ def questions(placed: Placed) -> list[Check]:
     raw = check_request(when["request"], when.get("signature", {}), placed.credential, now)
     request = parse_check(raw).request
     proof = find_proof(request, now)
-    checks = parse_s3(request, proof, S3Config()).checks
+    checks = parse_s3(request, proof, ENGINE).checks
     server = {
         "aws:securetransport": ("true" if request.scheme == "https" else "false",),
         "aws:sourceip": (request.source_ip,),

@@ -39,16 +39,18 @@ ROUTES = {
     ],
 }
 
+S3_CONFIG = S3Config(endpoints=("s3.example.com",))
+
 
 class Surfaces:
     """The surfaces of a world."""
 
-    def __init__(self, world: World, *, trusted_hops: int = 0) -> None:
+    def __init__(self, world: World, *, trusted_hops: int = 0, s3: S3Config = S3_CONFIG) -> None:
         self.world = world
         metrics, clock = world.metrics, world.clock
         self.gate = Gate(world.authenticator, world.authorizer, metrics, clock)
         mappings = {
-            "s3": S3Mapping(S3Config(endpoints=("s3.example.com",))),
+            "s3": S3Mapping(s3),
             "orders": RoutesMapping(parse_routes(ROUTES)),
         }
         anonymous = UserEntry(ANONYMOUS, world.policies.handle((), ()), is_enabled=True)

@@ -1,4 +1,9 @@
-"""One statement against one request: what each of its elements said, and why."""
+"""One statement against one request: what each of its elements said, and why.
+
+The elements are asked one by one, in the order a reader meets them, so that a person sees all that failed
+and not only the first. Slow on purpose; `decide` asks the compiled statement instead, and random testing
+holds the two together. Not here: which statements are asked (`layers.py`).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

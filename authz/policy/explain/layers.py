@@ -1,4 +1,9 @@
-"""One layer's policies against one request: which statements matched, and what they decide."""
+"""One layer's policies against one request: which statements matched, and what they decide.
+
+A layer is what a set of policies is to a request: the principal's own, a boundary, a session's, a
+resource's. Each grants or only narrows, and the same statement means another thing in another layer. Not
+here: one statement's elements (`elements.py`), and how layers combine (`__init__.py`).
+"""
 
 from dataclasses import dataclass
 
