@@ -39,7 +39,7 @@ from authz.telemetry import logs
 from authz.telemetry.decision_log import DecisionLog
 from authz.telemetry.metrics import Metrics
 
-__all__ = ["Service", "migrate", "running", "serve"]
+__all__ = ["Service", "migrate", "running", "serve", "tame_garbage_collector"]
 
 GC_THRESHOLDS: Final = (10_000, 50, 1_000)
 """Net allocations before a young collection, young ones before a middle one, middle ones before a full one."""
@@ -56,7 +56,7 @@ async def serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    _tame_garbage_collector()
+    tame_garbage_collector()
     async with running(settings, stop) as service:
         log.info(
             "started", version=__version__, grpc_port=service.grpc_port, http_port=service.http_port
@@ -115,7 +115,7 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         yield service
 
 
-def _tame_garbage_collector() -> None:
+def tame_garbage_collector() -> None:
     """Keep the collector from walking the caches; see docs/decisions/0013."""
     gc.collect()
     gc.freeze()
