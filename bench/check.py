@@ -61,8 +61,8 @@ class Row(NamedTuple):
 
 
 @asynccontextmanager
-async def service_with_alice() -> AsyncIterator[tuple[Service, Credential]]:
-    """Run a service on a fresh database in which alice has a key and a policy."""
+async def fresh_service() -> AsyncIterator[Service]:
+    """Run a service on a fresh database, ready to answer."""
     logs.configure("text", "error")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
@@ -75,7 +75,14 @@ async def service_with_alice() -> AsyncIterator[tuple[Service, Credential]]:
         async with running(settings) as service:
             while service.problems():
                 await asyncio.sleep(0.01)
-            yield service, await create_alice(settings)
+            yield service
+
+
+@asynccontextmanager
+async def service_with_alice() -> AsyncIterator[tuple[Service, Credential]]:
+    """Run a service on a fresh database in which alice has a key and a policy."""
+    async with fresh_service() as service:
+        yield service, await create_alice(service.settings)
 
 
 async def create_alice(settings: Settings) -> Credential:

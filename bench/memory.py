@@ -6,20 +6,16 @@ those who have the same attachments. Policies have three statements each.
 
 import asyncio
 import gc
-import tempfile
 import tracemalloc
-from pathlib import Path
 from typing import NamedTuple
 
-from authz.bootstrap import Service, running
+from authz.bootstrap import Service
 from authz.control.ports import Unit
 from authz.identity.records import AccessKey, ManagedPolicy, Status, TargetKind, User
-from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database
 from authz.store.sql.store import SqlStore
-from authz.telemetry import logs
-from bench.check import POLICY
+from bench.check import POLICY, fresh_service
 
 COUNT = 1_000
 
@@ -33,19 +29,8 @@ class Row(NamedTuple):
 
 async def rows() -> list[Row]:
     """Measure both once."""
-    logs.configure("text", "error")
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            data_dir=Path(folder),
-            grpc_address="127.0.0.1:0",
-            http_address="127.0.0.1:0",
-            decision_log="off",
-            log_level="error",
-        )
-        async with running(settings) as service:
-            while service.problems():
-                await asyncio.sleep(0.01)
-            return [await _policies(service), await _users(service)]
+    async with fresh_service() as service:
+        return [await _policies(service), await _users(service)]
 
 
 async def _policies(service: Service) -> Row:

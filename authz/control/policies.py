@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_description
-from authz.control.lookup import get_policy
+from authz.control.lookup import get_policy, require_free
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
-from authz.errors import ConflictError, InUseError, InvalidError, OutdatedError, quote
+from authz.errors import InUseError, InvalidError, OutdatedError, quote
 from authz.identity.credential import (
     POLICY_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -60,9 +60,7 @@ class Policies:
         )
 
         async def change(unit: Unit) -> ManagedPolicy:
-            holder = await unit.policies.find(name)
-            if holder is not None:
-                raise ConflictError(f"there is a policy {quote(holder.name)} already")
+            await require_free(unit.policies.find, "policy", name)
             await unit.policies.add(policy)
             return policy
 

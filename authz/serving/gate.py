@@ -79,8 +79,8 @@ class Gate:
         asked = Asked(SURFACE, credential.id, peer_ip(call.peer))
         server = {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
         context = Context(entry.principal.facts, server, facts, self._clock.now())
-        vocabularies = [(action, admin_action) if admin_action else (action,)]
-        for names in (*vocabularies, *((name,) for name in also)):
+        named = (action, admin_action) if admin_action else (action,)
+        for names in (named, *((name,) for name in also)):
             requests = [AccessRequest(entry.principal, n, resource, context) for n in names]
             answer = self._authorizer.authorize_either(entry, requests, asked, age)
             if not answer.decision.is_allowed:
