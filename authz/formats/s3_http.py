@@ -46,6 +46,7 @@ from authz.formats.s3_query import S3Query, parse_query
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof
+from authz.policy.arn import ANY, bucket_arn, object_arn
 
 __all__ = ["S3Config", "S3Operation", "S3RequestError", "parse_s3"]
 
@@ -78,9 +79,7 @@ class _Asked(NamedTuple):
 
     @property
     def resource(self) -> str:
-        return (
-            f"arn:aws:s3:::{self.bucket}/{self.key}" if self.key else f"arn:aws:s3:::{self.bucket}"
-        )
+        return object_arn(self.bucket, self.key) if self.key else bucket_arn(self.bucket)
 
     def check(self, action: str, extra: Facts | None = None) -> Check:
         facts = action_facts(action, self.common, self.headers, self.query.values)
@@ -226,7 +225,7 @@ def _asked_by_headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def _read_source(asked: _Asked, source: CopySource, *, with_tags: bool) -> list[Check]:
-    resource = f"arn:aws:s3:::{source.bucket}/{source.key}"
+    resource = object_arn(source.bucket, source.key)
     values = {"versionId": source.version} if source.version else {}
     actions = ["GetObjectVersion" if source.version else "GetObject"]
     if with_tags:
@@ -292,7 +291,7 @@ def _delete_many(asked: _Asked) -> list[Check]:
 
 
 def _anything_below(asked: _Asked, action: str) -> Check:
-    return Check(f"s3:{action}", f"arn:aws:s3:::{asked.bucket}/", asked.common, is_prefix=True)
+    return Check(f"s3:{action}", object_arn(asked.bucket, ""), asked.common, is_prefix=True)
 
 
 def _body(asked: _Asked) -> bytes | None:
@@ -365,7 +364,7 @@ def _delete_bucket(asked: _Asked) -> list[Check]:
 
 def _list_buckets(asked: _Asked) -> list[Check]:
     # AWS documents it for `*` and for `arn:aws:s3:::*`; patterns of both kinds match this resource.
-    return [Check("s3:ListAllMyBuckets", "arn:aws:s3:::*", asked.common)]
+    return [Check("s3:ListAllMyBuckets", bucket_arn(ANY), asked.common)]
 
 
 _MORE: Final[Mapping[str, Callable[[_Asked], list[Check]]]] = {
