@@ -87,7 +87,7 @@ async def _measure(service: Service, name: str, add: object, *, load: bool = Fal
         for number in range(COUNT):
             entry = await plane.principals.load_key(f"AKIA{number:016}")
             assert entry is not None
-            plane.authorizer.policies_of(entry.owner)
+            plane.authorizer.policies_for(entry.owner, "*")
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()

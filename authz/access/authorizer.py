@@ -96,17 +96,17 @@ class Authorizer:
             raise UnavailableError("the state in memory is too old to decide on; see /readyz")
         return age
 
-    def policies_of(self, entry: UserEntry) -> PolicySet:
-        """Return the policy set that decides for `entry`, built if a change has dropped it."""
+    def policies_for(self, entry: UserEntry, resource: str) -> PolicySet:
+        """Return what decides for `entry` on `resource`, built if a change has dropped it."""
         return entry.handle.policies or self._policies.build(entry.handle)
 
     def authorize(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float
     ) -> Answer:
         """Decide `requests`, at least one, all of which are required; `age` is what `check_age` said."""
-        policies = self.policies_of(entry)
         first = decision = None
         for request in requests:
+            policies = self.policies_for(entry, request.resource)
             outcome = decide(request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
             if decision is None or not outcome.is_allowed:
                 first, decision = request, outcome
@@ -123,9 +123,13 @@ class Authorizer:
 
         A deny in either refuses; otherwise an allow in either suffices. One answer, counted and recorded once.
         """
-        policies = self.policies_of(entry)
         outcomes = [
-            (decide(request, policies) if entry.is_enabled else PRINCIPAL_DISABLED, request)
+            (
+                decide(request, self.policies_for(entry, request.resource))
+                if entry.is_enabled
+                else PRINCIPAL_DISABLED,
+                request,
+            )
             for request in requests
         ]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])

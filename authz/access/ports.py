@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from authz.identity.records import AccessKey, Group, ManagedPolicy, User
+from authz.identity.records import AccessKey, Group, ManagedPolicy, ResourcePolicy, User
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the field's usual one-letter name
 
@@ -26,6 +26,7 @@ class ChangeKind(StrEnum):
     USER_NAME = "user_name"  # folded name: a user of this name came or went
     GROUP = "group"  # group id: status or attachments changed, or it is gone
     POLICY = "policy"  # policy id: created, document changed, or it is gone
+    RESOURCE_POLICY = "resource_policy"  # the resource's ARN: its policy was set, or is gone
     ACCESS_KEY = "access_key"  # access key id: created, changed, or it is gone
 
 
@@ -59,19 +60,27 @@ class ChangeBatch:
     is_gap: bool = False
 
 
+class StoredPolicies(NamedTuple):
+    """Documents as one snapshot of the store has them."""
+
+    managed: Sequence[ManagedPolicy]
+    of_resources: Sequence[ResourcePolicy]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPrincipal:
     """A user with everything that decides what it may do.
 
     `groups` are all its groups, disabled ones included. `policy_ids` are those attached to the user and to its
     enabled groups, without repetition, sorted; `deny_only_policy_ids` those attached to disabled groups only,
-    whose denies still hold.
+    whose denies still hold. `boundary_id` is the policy that is its permissions boundary, empty without one.
     """
 
     user: User
     groups: tuple[Group, ...]
     policy_ids: tuple[str, ...]
     deny_only_policy_ids: tuple[str, ...]
+    boundary_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +104,12 @@ class Source(Protocol):
         ...
 
     async def load_policies(
-        self, ids: Collection[str] | None = None
-    ) -> At[Sequence[ManagedPolicy]]:
-        """Return all managed policies, or those of `ids` that exist."""
+        self, ids: Collection[str] | None = None, resources: Collection[str] | None = None
+    ) -> At[StoredPolicies]:
+        """Return all policies, or the managed ones of `ids` and those of `resources` that exist.
+
+        Both or neither are given.
+        """
         ...
 
     async def find_access_key(self, access_key_id: str) -> At[StoredAccessKey | None]:
@@ -106,6 +118,10 @@ class Source(Protocol):
 
     async def find_user(self, name: str) -> At[StoredPrincipal | None]:
         """Return the user of this name (ignoring case), or `None`."""
+        ...
+
+    async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:
+        """Return at most `limit` users in the order of their folded names, from the first after `after`."""
         ...
 
     def hints(self) -> AsyncIterator[int]:

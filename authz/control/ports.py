@@ -14,7 +14,16 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-from authz.identity.records import AccessKey, Attachment, Group, ManagedPolicy, TargetKind, User
+from authz.identity.records import (
+    AccessKey,
+    Attachment,
+    Group,
+    ManagedPolicy,
+    PolicyVersion,
+    ResourcePolicy,
+    TargetKind,
+    User,
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -67,6 +76,10 @@ class UserRecords(Protocol):
 
     async def remove(self, user: User) -> None:
         """Delete a user that nothing refers to any more."""
+        ...
+
+    async def list_bounded_by(self, policy_id: str, part: Slice) -> Sequence[User]:
+        """Return users whose permissions boundary is this policy, ordered by folded name."""
         ...
 
 
@@ -166,7 +179,39 @@ class PolicyRecords(Protocol):
         ...
 
     async def remove(self, policy: ManagedPolicy) -> None:
-        """Delete a policy that is attached to nothing."""
+        """Delete a policy that is attached to nothing and nobody's boundary, with all its versions."""
+        ...
+
+    async def list_versions(self, policy_id: str) -> Sequence[PolicyVersion]:
+        """Return the stored versions of a policy, newest first; they are few."""
+        ...
+
+    async def add_version(self, version: PolicyVersion) -> None:
+        """Store a version, whose number is free; `replace` puts it in force."""
+        ...
+
+    async def remove_version(self, version: PolicyVersion) -> None:
+        """Delete a version that is not in force."""
+        ...
+
+
+class ResourcePolicyRecords(Protocol):
+    """The policies of resources, ordered by the resource's ARN; case matters."""
+
+    async def find(self, resource: str) -> ResourcePolicy | None:
+        """Return the policy of exactly this resource."""
+        ...
+
+    async def list(self, part: Slice) -> Sequence[ResourcePolicy]:
+        """Return policies of resources whose ARN is after `part.after`."""
+        ...
+
+    async def put(self, policy: ResourcePolicy) -> None:
+        """Store the policy of a resource, in place of the one it has."""
+        ...
+
+    async def remove(self, policy: ResourcePolicy) -> None:
+        """Delete the policy of a resource."""
         ...
 
 
@@ -213,6 +258,8 @@ class Unit(Protocol):
     def access_keys(self) -> AccessKeyRecords: ...  # noqa: D102
     @property
     def policies(self) -> PolicyRecords: ...  # noqa: D102
+    @property
+    def resource_policies(self) -> ResourcePolicyRecords: ...  # noqa: D102
     @property
     def attachments(self) -> AttachmentRecords: ...  # noqa: D102
 

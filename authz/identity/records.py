@@ -32,7 +32,7 @@ class Status(StrEnum):
 class User:
     """A person or application. `id` (`AIDA…`) is its incarnation: a recreated user has another one.
 
-    Times are epoch seconds, UTC.
+    `boundary` is the managed policy that is its permissions boundary. Times are epoch seconds, UTC.
     """
 
     id: str
@@ -40,6 +40,7 @@ class User:
     status: Status
     created_at: float
     tags: Mapping[str, str] = field(default_factory=dict)
+    boundary: "PolicyRef | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +75,20 @@ class PolicyOrigin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRef:
+    """A managed policy as another record refers to it: what makes its ARN, without its document."""
+
+    id: str
+    name: str
+    origin: PolicyOrigin = PolicyOrigin.CUSTOMER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagedPolicy:
-    """A stored policy document (`id`: `ANPA…`), byte for byte as it was sent; `version` counts from 1."""
+    """A stored policy document (`id`: `ANPA…`), byte for byte as it was sent, in the version in force.
+
+    Versions count from 1; `last_version` is the highest number given so far, which is never given again.
+    """
 
     id: str
     name: str
@@ -85,11 +98,33 @@ class ManagedPolicy:
     created_at: float
     updated_at: float
     origin: PolicyOrigin = PolicyOrigin.CUSTOMER
+    last_version: int = 1
 
     @property
     def is_managed_by_service(self) -> bool:
         """Tell whether it comes with the software and cannot be edited or deleted."""
         return self.origin is not PolicyOrigin.CUSTOMER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyVersion:
+    """One stored version of a managed policy's document."""
+
+    policy_id: str
+    version: int
+    document: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePolicy:
+    """The policy of one resource, by the resource's ARN; `version` counts its writes from 1."""
+
+    resource: str
+    version: int
+    document: str
+    created_at: float
+    updated_at: float
 
 
 class TargetKind(StrEnum):

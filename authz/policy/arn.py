@@ -7,6 +7,8 @@ more. Matching patterns against ARNs is `patterns.py`. Source: AWS, "Amazon Reso
 from typing import Final
 
 PARTITION: Final = "aws"
+_S3: Final = f"arn:{PARTITION}:s3:::"
+
 PART_COUNT: Final = 6
 """How many parts an ARN has."""
 
@@ -61,9 +63,14 @@ def assumed_role_arn(account: str, role: str, session: str) -> str:
 
 def bucket_arn(bucket: str) -> str:
     """Name an S3 bucket; bucket ARNs carry neither region nor account."""
-    return f"arn:{PARTITION}:s3:::{bucket}"
+    return _S3 + bucket
 
 
 def object_arn(bucket: str, key: str) -> str:
     """Name an S3 object by its decoded key."""
-    return f"arn:{PARTITION}:s3:::{bucket}/{key}"
+    return f"{_S3}{bucket}/{key}"
+
+
+def policy_holder(resource: str) -> str:
+    """Return the ARN whose policy is in force for `resource`: an object's bucket, or `resource` itself."""
+    return resource.partition("/")[0] if resource.startswith(_S3) else resource

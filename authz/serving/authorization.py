@@ -164,7 +164,9 @@ class AuthorizationSurface:
         age = self._authorizer.check_age()
         answer = self._decide(question, found, age)
         entry = _owner(found)
-        policies = None if entry is None else self._authorizer.policies_of(entry)
+        policies = (
+            None if entry is None else self._authorizer.policies_for(entry, question.resource)
+        )
         explanation = None if policies is None else explain(answer.request, policies)
         return render_explain(
             answer.decision, explanation, answer.decision_id, answer.revision, age

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from authz.wire.authz.v1 import authentication_pb2 as authz_dot_v1_dot_authentication__pb2
 from authz.wire.authz.v1 import decision_pb2 as authz_dot_v1_dot_decision__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61uthz/v1/authorization.proto\x12\x08\x61uthz.v1\x1a\x17\x61uthz/v1/decision.proto\x1a\x17google/rpc/status.proto\"\xa6\x02\n\x10\x41uthorizeRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\rprincipal_arn\x18\x02 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x03 \x01(\tH\x00\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x38\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\'.authz.v1.AuthorizeRequest.ContextEntry\x12\x19\n\x11\x61t_least_revision\x18\x07 \x01(\x03\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x0b\n\tprincipal\"9\n\x11\x41uthorizeResponse\x12$\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.Decision\"\xf5\x01\n\x05\x43heck\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\rprincipal_arn\x18\x02 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x03 \x01(\tH\x00\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12-\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x1c.authz.v1.Check.ContextEntry\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x0b\n\tprincipal\"S\n\x15\x42\x61tchAuthorizeRequest\x12\x1f\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x0f.authz.v1.Check\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\x03\"@\n\x16\x42\x61tchAuthorizeResponse\x12&\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x15.authz.v1.CheckAnswer\"d\n\x0b\x43heckAnswer\x12&\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.DecisionH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06\x61nswer\"K\n\x0e\x45xplainRequest\x12\x1e\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x0f.authz.v1.Check\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\x03\"\x9c\x01\n\x0f\x45xplainResponse\x12$\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.Decision\x12-\n\x08policies\x18\x02 \x03(\x0b\x32\x1b.authz.v1.PolicyExplanation\x12\x34\n\x0cnearest_miss\x18\x03 \x01(\x0b\x32\x1e.authz.v1.StatementExplanation\"\x90\x01\n\x11PolicyExplanation\x12\x12\n\npolicy_arn\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x11\n\tdeny_only\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x32\n\nstatements\x18\x05 \x03(\x0b\x32\x1e.authz.v1.StatementExplanation\"\xa4\x01\n\x14StatementExplanation\x12)\n\tstatement\x18\x01 \x01(\x0b\x32\x16.authz.v1.StatementRef\x12 \n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x10.authz.v1.Effect\x12\x0f\n\x07matched\x18\x03 \x01(\x08\x12.\n\x08\x65lements\x18\x04 \x03(\x0b\x32\x1c.authz.v1.ElementExplanation\"`\n\x12\x45lementExplanation\x12\x0f\n\x07\x65lement\x18\x01 \x01(\t\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.authz.v1.ElementOutcome\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t*C\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_ALLOW\x10\x01\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_DENY\x10\x02*\x90\x01\n\x0e\x45lementOutcome\x12\x1f\n\x1b\x45LEMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45LEMENT_OUTCOME_MATCHED\x10\x01\x12\x1f\n\x1b\x45LEMENT_OUTCOME_NOT_MATCHED\x10\x02\x12\x1f\n\x1b\x45LEMENT_OUTCOME_UNEVALUABLE\x10\x03\x32\xf1\x01\n\x14\x41uthorizationService\x12\x44\n\tAuthorize\x12\x1a.authz.v1.AuthorizeRequest\x1a\x1b.authz.v1.AuthorizeResponse\x12S\n\x0e\x42\x61tchAuthorize\x12\x1f.authz.v1.BatchAuthorizeRequest\x1a .authz.v1.BatchAuthorizeResponse\x12>\n\x07\x45xplain\x12\x18.authz.v1.ExplainRequest\x1a\x19.authz.v1.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61uthz/v1/authorization.proto\x12\x08\x61uthz.v1\x1a\x1d\x61uthz/v1/authentication.proto\x1a\x17\x61uthz/v1/decision.proto\x1a\x17google/rpc/status.proto\"\xbb\x02\n\x10\x41uthorizeRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\rprincipal_arn\x18\x02 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x03 \x01(\tH\x00\x12\x13\n\tanonymous\x18\x08 \x01(\x08H\x00\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x38\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\'.authz.v1.AuthorizeRequest.ContextEntry\x12\x19\n\x11\x61t_least_revision\x18\x07 \x01(\x03\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x0b\n\tprincipal\"9\n\x11\x41uthorizeResponse\x12$\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.Decision\"\x8a\x02\n\x05\x43heck\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\rprincipal_arn\x18\x02 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x03 \x01(\tH\x00\x12\x13\n\tanonymous\x18\x07 \x01(\x08H\x00\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12-\n\x07\x63ontext\x18\x06 \x03(\x0b\x32\x1c.authz.v1.Check.ContextEntry\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x0b\n\tprincipal\"S\n\x15\x42\x61tchAuthorizeRequest\x12\x1f\n\x06\x63hecks\x18\x01 \x03(\x0b\x32\x0f.authz.v1.Check\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\x03\"@\n\x16\x42\x61tchAuthorizeResponse\x12&\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x15.authz.v1.CheckAnswer\"d\n\x0b\x43heckAnswer\x12&\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.DecisionH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06\x61nswer\"\x8a\x01\n\x0e\x45xplainRequest\x12\x1e\n\x05\x63heck\x18\x01 \x01(\x0b\x32\x0f.authz.v1.Check\x12\x19\n\x11\x61t_least_revision\x18\x02 \x01(\x03\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x03 \x01(\t\x12(\n\nhypothesis\x18\x04 \x01(\x0b\x32\x14.authz.v1.Hypothesis\"\xa6\x03\n\nHypothesis\x12\x19\n\x11identity_policies\x18\x01 \x03(\t\x12\x1c\n\x14without_own_policies\x18\x02 \x01(\x08\x12!\n\x14permissions_boundary\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x10session_policies\x18\x04 \x03(\t\x12#\n\x16service_account_policy\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x0fresource_policy\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x45\n\x11principal_context\x18\x07 \x03(\x0b\x32*.authz.v1.Hypothesis.PrincipalContextEntry\x1aP\n\x15PrincipalContextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x17\n\x15_permissions_boundaryB\x19\n\x17_service_account_policyB\x12\n\x10_resource_policy\"\x84\x02\n\x0f\x45xplainResponse\x12$\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x12.authz.v1.Decision\x12-\n\x08policies\x18\x02 \x03(\x0b\x32\x1b.authz.v1.PolicyExplanation\x12\x34\n\x0cnearest_miss\x18\x03 \x01(\x0b\x32\x1e.authz.v1.StatementExplanation\x12\x0f\n\x07\x63hanges\x18\x04 \x03(\t\x12+\n\x07request\x18\x05 \x01(\x0b\x32\x1a.authz.v1.ExplainedRequest\x12(\n\x0c\x64\x65\x63ision_now\x18\x06 \x01(\x0b\x32\x12.authz.v1.Decision\"\x8e\x01\n\x10\x45xplainedRequest\x12&\n\tprincipal\x18\x01 \x01(\x0b\x32\x13.authz.v1.Principal\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x11\n\tis_prefix\x18\x04 \x01(\x08\x12\x1d\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32\x0e.authz.v1.Fact\"I\n\x04\x46\x61\x63t\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06values\x18\x02 \x03(\t\x12$\n\x06source\x18\x03 \x01(\x0e\x32\x14.authz.v1.FactSource\"\xb0\x01\n\x11PolicyExplanation\x12\x12\n\npolicy_arn\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x11\n\tdeny_only\x18\x03 \x01(\x08\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x32\n\nstatements\x18\x05 \x03(\x0b\x32\x1e.authz.v1.StatementExplanation\x12\x1e\n\x05layer\x18\x06 \x01(\x0e\x32\x0f.authz.v1.Layer\"\xa4\x01\n\x14StatementExplanation\x12)\n\tstatement\x18\x01 \x01(\x0b\x32\x16.authz.v1.StatementRef\x12 \n\x06\x65\x66\x66\x65\x63t\x18\x02 \x01(\x0e\x32\x10.authz.v1.Effect\x12\x0f\n\x07matched\x18\x03 \x01(\x08\x12.\n\x08\x65lements\x18\x04 \x03(\x0b\x32\x1c.authz.v1.ElementExplanation\"`\n\x12\x45lementExplanation\x12\x0f\n\x07\x65lement\x18\x01 \x01(\t\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.authz.v1.ElementOutcome\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xbd\x02\n\x19ListAllowedActionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\rprincipal_arn\x18\x02 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x03 \x01(\tH\x00\x12\x13\n\tanonymous\x18\x07 \x01(\x08H\x00\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x41\n\x07\x63ontext\x18\x05 \x03(\x0b\x32\x30.authz.v1.ListAllowedActionsRequest.ContextEntry\x12\x19\n\x11\x61t_least_revision\x18\x06 \x01(\x03\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\x42\x0b\n\tprincipal\"X\n\x1aListAllowedActionsResponse\x12(\n\x07\x61\x63tions\x18\x01 \x03(\x0b\x32\x17.authz.v1.AllowedAction\x12\x10\n\x08revision\x18\x02 \x01(\x03\"G\n\rAllowedAction\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12&\n\tcertainty\x18\x02 \x01(\x0e\x32\x13.authz.v1.Certainty\"\xf3\x01\n\rWhoCanRequest\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\x35\n\x07\x63ontext\x18\x03 \x03(\x0b\x32$.authz.v1.WhoCanRequest.ContextEntry\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x19\n\x11\x61t_least_revision\x18\x06 \x01(\x03\x1aG\n\x0c\x43ontextEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.authz.v1.ContextValues:\x02\x38\x01\"k\n\x0eWhoCanResponse\x12.\n\nprincipals\x18\x01 \x03(\x0b\x32\x1a.authz.v1.AllowedPrincipal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"b\n\x10\x41llowedPrincipal\x12&\n\tprincipal\x18\x01 \x01(\x0b\x32\x13.authz.v1.Principal\x12&\n\tcertainty\x18\x02 \x01(\x0e\x32\x13.authz.v1.Certainty*t\n\nFactSource\x12\x1b\n\x17\x46\x41\x43T_SOURCE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x41\x43T_SOURCE_IDENTITY\x10\x01\x12\x16\n\x12\x46\x41\x43T_SOURCE_SERVER\x10\x02\x12\x17\n\x13\x46\x41\x43T_SOURCE_REQUEST\x10\x03*\xa9\x01\n\x05Layer\x12\x15\n\x11LAYER_UNSPECIFIED\x10\x00\x12\x12\n\x0eLAYER_IDENTITY\x10\x01\x12\x1e\n\x1aLAYER_PERMISSIONS_BOUNDARY\x10\x02\x12\x18\n\x14LAYER_SESSION_POLICY\x10\x03\x12 \n\x1cLAYER_SERVICE_ACCOUNT_POLICY\x10\x04\x12\x19\n\x15LAYER_RESOURCE_POLICY\x10\x05*C\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_ALLOW\x10\x01\x12\x0f\n\x0b\x45\x46\x46\x45\x43T_DENY\x10\x02*\x90\x01\n\x0e\x45lementOutcome\x12\x1f\n\x1b\x45LEMENT_OUTCOME_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45LEMENT_OUTCOME_MATCHED\x10\x01\x12\x1f\n\x1b\x45LEMENT_OUTCOME_NOT_MATCHED\x10\x02\x12\x1f\n\x1b\x45LEMENT_OUTCOME_UNEVALUABLE\x10\x03*W\n\tCertainty\x12\x19\n\x15\x43\x45RTAINTY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x45RTAINTY_ALWAYS\x10\x01\x12\x19\n\x15\x43\x45RTAINTY_CONDITIONAL\x10\x02\x32\x91\x03\n\x14\x41uthorizationService\x12\x44\n\tAuthorize\x12\x1a.authz.v1.AuthorizeRequest\x1a\x1b.authz.v1.AuthorizeResponse\x12S\n\x0e\x42\x61tchAuthorize\x12\x1f.authz.v1.BatchAuthorizeRequest\x1a .authz.v1.BatchAuthorizeResponse\x12>\n\x07\x45xplain\x12\x18.authz.v1.ExplainRequest\x1a\x19.authz.v1.ExplainResponse\x12_\n\x12ListAllowedActions\x12#.authz.v1.ListAllowedActionsRequest\x1a$.authz.v1.ListAllowedActionsResponse\x12=\n\x06WhoCan\x12\x17.authz.v1.WhoCanRequest\x1a\x18.authz.v1.WhoCanResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,36 +38,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORIZEREQUEST_CONTEXTENTRY']._serialized_options = b'8\001'
   _globals['_CHECK_CONTEXTENTRY']._loaded_options = None
   _globals['_CHECK_CONTEXTENTRY']._serialized_options = b'8\001'
-  _globals['_EFFECT']._serialized_start=1597
-  _globals['_EFFECT']._serialized_end=1664
-  _globals['_ELEMENTOUTCOME']._serialized_start=1667
-  _globals['_ELEMENTOUTCOME']._serialized_end=1811
-  _globals['_AUTHORIZEREQUEST']._serialized_start=93
-  _globals['_AUTHORIZEREQUEST']._serialized_end=387
-  _globals['_AUTHORIZEREQUEST_CONTEXTENTRY']._serialized_start=303
-  _globals['_AUTHORIZEREQUEST_CONTEXTENTRY']._serialized_end=374
-  _globals['_AUTHORIZERESPONSE']._serialized_start=389
-  _globals['_AUTHORIZERESPONSE']._serialized_end=446
-  _globals['_CHECK']._serialized_start=449
-  _globals['_CHECK']._serialized_end=694
-  _globals['_CHECK_CONTEXTENTRY']._serialized_start=303
-  _globals['_CHECK_CONTEXTENTRY']._serialized_end=374
-  _globals['_BATCHAUTHORIZEREQUEST']._serialized_start=696
-  _globals['_BATCHAUTHORIZEREQUEST']._serialized_end=779
-  _globals['_BATCHAUTHORIZERESPONSE']._serialized_start=781
-  _globals['_BATCHAUTHORIZERESPONSE']._serialized_end=845
-  _globals['_CHECKANSWER']._serialized_start=847
-  _globals['_CHECKANSWER']._serialized_end=947
-  _globals['_EXPLAINREQUEST']._serialized_start=949
-  _globals['_EXPLAINREQUEST']._serialized_end=1024
-  _globals['_EXPLAINRESPONSE']._serialized_start=1027
-  _globals['_EXPLAINRESPONSE']._serialized_end=1183
-  _globals['_POLICYEXPLANATION']._serialized_start=1186
-  _globals['_POLICYEXPLANATION']._serialized_end=1330
-  _globals['_STATEMENTEXPLANATION']._serialized_start=1333
-  _globals['_STATEMENTEXPLANATION']._serialized_end=1497
-  _globals['_ELEMENTEXPLANATION']._serialized_start=1499
-  _globals['_ELEMENTEXPLANATION']._serialized_end=1595
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=1814
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=2055
+  _globals['_HYPOTHESIS_PRINCIPALCONTEXTENTRY']._loaded_options = None
+  _globals['_HYPOTHESIS_PRINCIPALCONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_LISTALLOWEDACTIONSREQUEST_CONTEXTENTRY']._loaded_options = None
+  _globals['_LISTALLOWEDACTIONSREQUEST_CONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_WHOCANREQUEST_CONTEXTENTRY']._loaded_options = None
+  _globals['_WHOCANREQUEST_CONTEXTENTRY']._serialized_options = b'8\001'
+  _globals['_FACTSOURCE']._serialized_start=3453
+  _globals['_FACTSOURCE']._serialized_end=3569
+  _globals['_LAYER']._serialized_start=3572
+  _globals['_LAYER']._serialized_end=3741
+  _globals['_EFFECT']._serialized_start=3743
+  _globals['_EFFECT']._serialized_end=3810
+  _globals['_ELEMENTOUTCOME']._serialized_start=3813
+  _globals['_ELEMENTOUTCOME']._serialized_end=3957
+  _globals['_CERTAINTY']._serialized_start=3959
+  _globals['_CERTAINTY']._serialized_end=4046
+  _globals['_AUTHORIZEREQUEST']._serialized_start=124
+  _globals['_AUTHORIZEREQUEST']._serialized_end=439
+  _globals['_AUTHORIZEREQUEST_CONTEXTENTRY']._serialized_start=355
+  _globals['_AUTHORIZEREQUEST_CONTEXTENTRY']._serialized_end=426
+  _globals['_AUTHORIZERESPONSE']._serialized_start=441
+  _globals['_AUTHORIZERESPONSE']._serialized_end=498
+  _globals['_CHECK']._serialized_start=501
+  _globals['_CHECK']._serialized_end=767
+  _globals['_CHECK_CONTEXTENTRY']._serialized_start=355
+  _globals['_CHECK_CONTEXTENTRY']._serialized_end=426
+  _globals['_BATCHAUTHORIZEREQUEST']._serialized_start=769
+  _globals['_BATCHAUTHORIZEREQUEST']._serialized_end=852
+  _globals['_BATCHAUTHORIZERESPONSE']._serialized_start=854
+  _globals['_BATCHAUTHORIZERESPONSE']._serialized_end=918
+  _globals['_CHECKANSWER']._serialized_start=920
+  _globals['_CHECKANSWER']._serialized_end=1020
+  _globals['_EXPLAINREQUEST']._serialized_start=1023
+  _globals['_EXPLAINREQUEST']._serialized_end=1161
+  _globals['_HYPOTHESIS']._serialized_start=1164
+  _globals['_HYPOTHESIS']._serialized_end=1586
+  _globals['_HYPOTHESIS_PRINCIPALCONTEXTENTRY']._serialized_start=1434
+  _globals['_HYPOTHESIS_PRINCIPALCONTEXTENTRY']._serialized_end=1514
+  _globals['_EXPLAINRESPONSE']._serialized_start=1589
+  _globals['_EXPLAINRESPONSE']._serialized_end=1849
+  _globals['_EXPLAINEDREQUEST']._serialized_start=1852
+  _globals['_EXPLAINEDREQUEST']._serialized_end=1994
+  _globals['_FACT']._serialized_start=1996
+  _globals['_FACT']._serialized_end=2069
+  _globals['_POLICYEXPLANATION']._serialized_start=2072
+  _globals['_POLICYEXPLANATION']._serialized_end=2248
+  _globals['_STATEMENTEXPLANATION']._serialized_start=2251
+  _globals['_STATEMENTEXPLANATION']._serialized_end=2415
+  _globals['_ELEMENTEXPLANATION']._serialized_start=2417
+  _globals['_ELEMENTEXPLANATION']._serialized_end=2513
+  _globals['_LISTALLOWEDACTIONSREQUEST']._serialized_start=2516
+  _globals['_LISTALLOWEDACTIONSREQUEST']._serialized_end=2833
+  _globals['_LISTALLOWEDACTIONSREQUEST_CONTEXTENTRY']._serialized_start=355
+  _globals['_LISTALLOWEDACTIONSREQUEST_CONTEXTENTRY']._serialized_end=426
+  _globals['_LISTALLOWEDACTIONSRESPONSE']._serialized_start=2835
+  _globals['_LISTALLOWEDACTIONSRESPONSE']._serialized_end=2923
+  _globals['_ALLOWEDACTION']._serialized_start=2925
+  _globals['_ALLOWEDACTION']._serialized_end=2996
+  _globals['_WHOCANREQUEST']._serialized_start=2999
+  _globals['_WHOCANREQUEST']._serialized_end=3242
+  _globals['_WHOCANREQUEST_CONTEXTENTRY']._serialized_start=355
+  _globals['_WHOCANREQUEST_CONTEXTENTRY']._serialized_end=426
+  _globals['_WHOCANRESPONSE']._serialized_start=3244
+  _globals['_WHOCANRESPONSE']._serialized_end=3351
+  _globals['_ALLOWEDPRINCIPAL']._serialized_start=3353
+  _globals['_ALLOWEDPRINCIPAL']._serialized_end=3451
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=4049
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=4450
 # @@protoc_insertion_point(module_scope)

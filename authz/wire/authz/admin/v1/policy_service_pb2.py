@@ -22,39 +22,62 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from authz.wire.authz.admin.v1 import finding_pb2 as authz_dot_admin_dot_v1_dot_finding__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#authz/admin/v1/policy_service.proto\x12\x0e\x61uthz.admin.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x01\n\x06Policy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x10\n\x08\x64ocument\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x13\x43reatePolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"P\n\x14\x43reatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12\x10\n\x08revision\x18\x02 \x01(\x03\" \n\x10GetPolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\"<\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x16.authz.admin.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"n\n\x13UpdatePolicyRequest\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"P\n\x14UpdatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12\x10\n\x08revision\x18\x02 \x01(\x03\"#\n\x13\x44\x65letePolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x14\x44\x65letePolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xcd\x03\n\rPolicyService\x12Y\n\x0c\x43reatePolicy\x12#.authz.admin.v1.CreatePolicyRequest\x1a$.authz.admin.v1.CreatePolicyResponse\x12P\n\tGetPolicy\x12 .authz.admin.v1.GetPolicyRequest\x1a!.authz.admin.v1.GetPolicyResponse\x12Y\n\x0cListPolicies\x12#.authz.admin.v1.ListPoliciesRequest\x1a$.authz.admin.v1.ListPoliciesResponse\x12Y\n\x0cUpdatePolicy\x12#.authz.admin.v1.UpdatePolicyRequest\x1a$.authz.admin.v1.UpdatePolicyResponse\x12Y\n\x0c\x44\x65letePolicy\x12#.authz.admin.v1.DeletePolicyRequest\x1a$.authz.admin.v1.DeletePolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#authz/admin/v1/policy_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1c\x61uthz/admin/v1/finding.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc9\x01\n\x06Policy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x10\n\x08\x64ocument\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x13\x43reatePolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"{\n\x14\x43reatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12)\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x17.authz.admin.v1.Finding\" \n\x10GetPolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\";\n\x11GetPolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\"<\n\x13ListPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListPoliciesResponse\x12(\n\x08policies\x18\x01 \x03(\x0b\x32\x16.authz.admin.v1.Policy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"n\n\x13UpdatePolicyRequest\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"{\n\x14UpdatePolicyResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12)\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x17.authz.admin.v1.Finding\"#\n\x13\x44\x65letePolicyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"(\n\x14\x44\x65letePolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"w\n\rPolicyVersion\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\x12\n\nis_default\x18\x02 \x01(\x08\x12\x10\n\x08\x64ocument\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"[\n\x1a\x43reatePolicyVersionRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x10\n\x08\x64ocument\x18\x02 \x01(\t\x12\x16\n\x0eset_as_default\x18\x03 \x01(\x08\"\x8a\x01\n\x1b\x43reatePolicyVersionResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.authz.admin.v1.PolicyVersion\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12)\n\x08\x66indings\x18\x03 \x03(\x0b\x32\x17.authz.admin.v1.Finding\"?\n\x17GetPolicyVersionRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"J\n\x18GetPolicyVersionResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.authz.admin.v1.PolicyVersion\"0\n\x19ListPolicyVersionsRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\"M\n\x1aListPolicyVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.authz.admin.v1.PolicyVersion\"F\n\x1eSetDefaultPolicyVersionRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"[\n\x1fSetDefaultPolicyVersionResponse\x12&\n\x06policy\x18\x01 \x01(\x0b\x32\x16.authz.admin.v1.Policy\x12\x10\n\x08revision\x18\x02 \x01(\x03\"B\n\x1a\x44\x65letePolicyVersionRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"/\n\x1b\x44\x65letePolicyVersionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xfd\x07\n\rPolicyService\x12Y\n\x0c\x43reatePolicy\x12#.authz.admin.v1.CreatePolicyRequest\x1a$.authz.admin.v1.CreatePolicyResponse\x12P\n\tGetPolicy\x12 .authz.admin.v1.GetPolicyRequest\x1a!.authz.admin.v1.GetPolicyResponse\x12Y\n\x0cListPolicies\x12#.authz.admin.v1.ListPoliciesRequest\x1a$.authz.admin.v1.ListPoliciesResponse\x12Y\n\x0cUpdatePolicy\x12#.authz.admin.v1.UpdatePolicyRequest\x1a$.authz.admin.v1.UpdatePolicyResponse\x12Y\n\x0c\x44\x65letePolicy\x12#.authz.admin.v1.DeletePolicyRequest\x1a$.authz.admin.v1.DeletePolicyResponse\x12n\n\x13\x43reatePolicyVersion\x12*.authz.admin.v1.CreatePolicyVersionRequest\x1a+.authz.admin.v1.CreatePolicyVersionResponse\x12\x65\n\x10GetPolicyVersion\x12\'.authz.admin.v1.GetPolicyVersionRequest\x1a(.authz.admin.v1.GetPolicyVersionResponse\x12k\n\x12ListPolicyVersions\x12).authz.admin.v1.ListPolicyVersionsRequest\x1a*.authz.admin.v1.ListPolicyVersionsResponse\x12z\n\x17SetDefaultPolicyVersion\x12..authz.admin.v1.SetDefaultPolicyVersionRequest\x1a/.authz.admin.v1.SetDefaultPolicyVersionResponse\x12n\n\x13\x44\x65letePolicyVersion\x12*.authz.admin.v1.DeletePolicyVersionRequest\x1a+.authz.admin.v1.DeletePolicyVersionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'authz.admin.v1.policy_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POLICY']._serialized_start=123
-  _globals['_POLICY']._serialized_end=324
-  _globals['_CREATEPOLICYREQUEST']._serialized_start=326
-  _globals['_CREATEPOLICYREQUEST']._serialized_end=400
-  _globals['_CREATEPOLICYRESPONSE']._serialized_start=402
-  _globals['_CREATEPOLICYRESPONSE']._serialized_end=482
-  _globals['_GETPOLICYREQUEST']._serialized_start=484
-  _globals['_GETPOLICYREQUEST']._serialized_end=516
-  _globals['_GETPOLICYRESPONSE']._serialized_start=518
-  _globals['_GETPOLICYRESPONSE']._serialized_end=577
-  _globals['_LISTPOLICIESREQUEST']._serialized_start=579
-  _globals['_LISTPOLICIESREQUEST']._serialized_end=639
-  _globals['_LISTPOLICIESRESPONSE']._serialized_start=641
-  _globals['_LISTPOLICIESRESPONSE']._serialized_end=730
-  _globals['_UPDATEPOLICYREQUEST']._serialized_start=732
-  _globals['_UPDATEPOLICYREQUEST']._serialized_end=842
-  _globals['_UPDATEPOLICYRESPONSE']._serialized_start=844
-  _globals['_UPDATEPOLICYRESPONSE']._serialized_end=924
-  _globals['_DELETEPOLICYREQUEST']._serialized_start=926
-  _globals['_DELETEPOLICYREQUEST']._serialized_end=961
-  _globals['_DELETEPOLICYRESPONSE']._serialized_start=963
-  _globals['_DELETEPOLICYRESPONSE']._serialized_end=1003
-  _globals['_POLICYSERVICE']._serialized_start=1006
-  _globals['_POLICYSERVICE']._serialized_end=1467
+  _globals['_POLICY']._serialized_start=153
+  _globals['_POLICY']._serialized_end=354
+  _globals['_CREATEPOLICYREQUEST']._serialized_start=356
+  _globals['_CREATEPOLICYREQUEST']._serialized_end=430
+  _globals['_CREATEPOLICYRESPONSE']._serialized_start=432
+  _globals['_CREATEPOLICYRESPONSE']._serialized_end=555
+  _globals['_GETPOLICYREQUEST']._serialized_start=557
+  _globals['_GETPOLICYREQUEST']._serialized_end=589
+  _globals['_GETPOLICYRESPONSE']._serialized_start=591
+  _globals['_GETPOLICYRESPONSE']._serialized_end=650
+  _globals['_LISTPOLICIESREQUEST']._serialized_start=652
+  _globals['_LISTPOLICIESREQUEST']._serialized_end=712
+  _globals['_LISTPOLICIESRESPONSE']._serialized_start=714
+  _globals['_LISTPOLICIESRESPONSE']._serialized_end=803
+  _globals['_UPDATEPOLICYREQUEST']._serialized_start=805
+  _globals['_UPDATEPOLICYREQUEST']._serialized_end=915
+  _globals['_UPDATEPOLICYRESPONSE']._serialized_start=917
+  _globals['_UPDATEPOLICYRESPONSE']._serialized_end=1040
+  _globals['_DELETEPOLICYREQUEST']._serialized_start=1042
+  _globals['_DELETEPOLICYREQUEST']._serialized_end=1077
+  _globals['_DELETEPOLICYRESPONSE']._serialized_start=1079
+  _globals['_DELETEPOLICYRESPONSE']._serialized_end=1119
+  _globals['_POLICYVERSION']._serialized_start=1121
+  _globals['_POLICYVERSION']._serialized_end=1240
+  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_start=1242
+  _globals['_CREATEPOLICYVERSIONREQUEST']._serialized_end=1333
+  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_start=1336
+  _globals['_CREATEPOLICYVERSIONRESPONSE']._serialized_end=1474
+  _globals['_GETPOLICYVERSIONREQUEST']._serialized_start=1476
+  _globals['_GETPOLICYVERSIONREQUEST']._serialized_end=1539
+  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_start=1541
+  _globals['_GETPOLICYVERSIONRESPONSE']._serialized_end=1615
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_start=1617
+  _globals['_LISTPOLICYVERSIONSREQUEST']._serialized_end=1665
+  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_start=1667
+  _globals['_LISTPOLICYVERSIONSRESPONSE']._serialized_end=1744
+  _globals['_SETDEFAULTPOLICYVERSIONREQUEST']._serialized_start=1746
+  _globals['_SETDEFAULTPOLICYVERSIONREQUEST']._serialized_end=1816
+  _globals['_SETDEFAULTPOLICYVERSIONRESPONSE']._serialized_start=1818
+  _globals['_SETDEFAULTPOLICYVERSIONRESPONSE']._serialized_end=1909
+  _globals['_DELETEPOLICYVERSIONREQUEST']._serialized_start=1911
+  _globals['_DELETEPOLICYVERSIONREQUEST']._serialized_end=1977
+  _globals['_DELETEPOLICYVERSIONRESPONSE']._serialized_start=1979
+  _globals['_DELETEPOLICYVERSIONRESPONSE']._serialized_end=2026
+  _globals['_POLICYSERVICE']._serialized_start=2029
+  _globals['_POLICYSERVICE']._serialized_end=3050
 # @@protoc_insertion_point(module_scope)
