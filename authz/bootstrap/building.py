@@ -40,10 +40,12 @@ from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
 from authz.serving.call import Methods
+from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.grpc.server import GrpcConfig
 from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
+from authz.serving.principal_refs import PrincipalRefs
 from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -123,9 +125,9 @@ def build_surfaces(
         clock,
         trusted_hops=service.settings.trusted_hops,
     )
-    authorization = AuthorizationSurface(
-        plane.principals, plane.authorizer, plane.refresher, gate, plane.root, metrics, clock
-    )
+    refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous)
+    authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
+    explanation = ExplanationSurface(refs, plane.authorizer, plane.refresher, gate, clock)
     authentication = AuthenticationSurface(
         plane.authenticator,
         plane.authorizer,
@@ -136,7 +138,11 @@ def build_surfaces(
     )
     return {
         "ext_authz": ext_authz.methods,
-        "authz_v1": {**authorization.methods, **authentication.methods},
+        "authz_v1": {
+            **authorization.methods,
+            **explanation.methods,
+            **authentication.methods,
+        },
         "admin": _build_admin(service, plane, database, key_ring, gate),
     }
 

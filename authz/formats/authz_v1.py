@@ -39,11 +39,16 @@ QUESTION_BYTES_LIMIT: Final = 65_536
 REVISION_LIMIT: Final = 2**62
 """Revisions grow by one a write; nothing larger can be one."""
 
-_ACTION: Final = re.compile(r"[^\s*?:]+:[^\s*?]+", re.ASCII)
+# Visible ASCII without `*` and `?`, and before the first colon without `:`.
+_ACTION: Final = re.compile(r"[!-)+-9;->@-~]+:[!-)+->@-~]+")
 _NANOS: Final = 1_000_000_000
 
 M = TypeVar("M", bound=Message)
+
+
 AnyCheck = wire.AuthorizeRequest | wire.Check
+AnyWho = AnyCheck | wire.ListAllowedActionsRequest
+"""Whatever has the `oneof principal`."""
 
 
 class PrincipalBy(StrEnum):
@@ -52,16 +57,21 @@ class PrincipalBy(StrEnum):
     USER_NAME = "user_name"
     ARN = "principal_arn"
     ACCESS_KEY_ID = "access_key_id"
-
-
-_BY: Final[Mapping[str, PrincipalBy]] = {by.value: by for by in PrincipalBy}
+    ANONYMOUS = "anonymous"
 
 
 class PrincipalRef(NamedTuple):
-    """Who acts, as the caller said it: not looked up, not proved."""
+    """Who acts, as the caller said it: not looked up, not proved. `value` is empty for nobody in particular."""
 
     by: PrincipalBy
     value: str
+
+
+ANONYMOUS_REF: Final = PrincipalRef(PrincipalBy.ANONYMOUS, "")
+
+_NAMED_BY: Final[Mapping[str, PrincipalBy]] = {
+    by.value: by for by in PrincipalBy if by is not PrincipalBy.ANONYMOUS
+}
 
 
 class Question(NamedTuple):
@@ -155,32 +165,48 @@ def _question_or_error(check: wire.Check, index: int, revision: int) -> Question
 
 
 def _question(message: AnyCheck, path: str, revision: int) -> Question:
-    principal = _principal(message, path)
-    action = message.action
-    if len(action) > ACTION_LIMIT or not _ACTION.fullmatch(action) or not action.isascii():
-        raise _bad_action(action, path)
-    resource = message.resource
-    if len(resource) > RESOURCE_LIMIT or not is_resource(resource):
-        raise _bad_resource(resource, path)
+    principal = parse_principal(message, path)
+    action = parse_action(message.action, path)
+    resource = parse_resource(message.resource, path)
     facts = parse_facts(message.context, f"{path}context") if message.context else NO_FACTS
     return Question(principal, action, resource, facts, revision)
 
 
-def _principal(message: AnyCheck, path: str) -> PrincipalRef:
+def parse_principal(message: AnyWho, path: str) -> PrincipalRef:
+    """Read who acts; errors are at `path` and the field."""
     field = message.WhichOneof("principal")
-    if field is None:
-        problem = "say who acts: one of user_name, principal_arn, access_key_id"
-        raise InvalidError(problem, field=f"{path}principal")
+    if field is None or (by := _NAMED_BY.get(field)) is None:
+        return _unnamed(message, field, path)
     value: str = getattr(message, field)
     if not 0 < len(value) <= PRINCIPAL_LIMIT:
         problem = f"{field} has 1 to {PRINCIPAL_LIMIT} characters, not {len(value)}"
         raise InvalidError(problem, field=f"{path}{field}")
-    return PrincipalRef(_BY[field], value)
+    return PrincipalRef(by, value)
 
 
-def is_resource(text: str) -> bool:
-    """Tell whether `text` is `*` or has the six parts of an ARN."""
-    return text == "*" or (text.startswith("arn:") and text.count(":") >= 5)
+def _unnamed(message: AnyWho, field: str | None, path: str) -> PrincipalRef:
+    if field is None:
+        problem = "say who acts: one of user_name, principal_arn, access_key_id, anonymous"
+        raise InvalidError(problem, field=f"{path}principal")
+    if not message.anonymous:
+        problem = "anonymous must be true, or another way to say who acts be taken"
+        raise InvalidError(problem, field=f"{path}anonymous")
+    return ANONYMOUS_REF
+
+
+def parse_action(action: str, path: str) -> str:
+    """Return `action` if it is one and no pattern; errors are at `path` and `action`."""
+    if len(action) > ACTION_LIMIT or not _ACTION.fullmatch(action):
+        raise _bad_action(action, path)
+    return action
+
+
+def parse_resource(resource: str, path: str) -> str:
+    """Return `resource` if it is `*` or has the six parts of an ARN; errors are at `path` and `resource`."""
+    is_arn = resource.startswith("arn:") and resource.count(":") >= 5
+    if len(resource) > RESOURCE_LIMIT or not (is_arn or resource == "*"):
+        raise _bad_resource(resource, path)
+    return resource
 
 
 def _bad_action(action: str, path: str) -> InvalidError:

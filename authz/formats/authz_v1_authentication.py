@@ -137,13 +137,17 @@ def render_authentication(
     response = wire.AuthenticateResponse(revision=revision)
     fill_duration(response.staleness, staleness)
     response.authentication.access_key_id = access_key_id
-    who = response.authentication.principal
-    who.arn = principal.arn
-    who.kind = KINDS[principal.kind]
-    who.account = principal.account
-    who.id = principal.id
-    who.name = principal.name
+    fill_principal(response.authentication.principal, principal)
     return response.SerializeToString()
+
+
+def fill_principal(message: wire.Principal, principal: Principal) -> None:
+    """Write who somebody is into `message`."""
+    message.arn = principal.arn
+    message.kind = KINDS[principal.kind]
+    message.account = principal.account
+    message.id = principal.id
+    message.name = principal.name
 
 
 def render_authentication_failure(

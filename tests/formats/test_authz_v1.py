@@ -81,12 +81,17 @@ def test_a_question_is_read_whole():
     assert question.at_least_revision == 7
 
 
-@pytest.mark.parametrize("by", list(PrincipalBy))
+@pytest.mark.parametrize("by", [by for by in PrincipalBy if by is not PrincipalBy.ANONYMOUS])
 def test_a_principal_may_be_named_in_three_ways(by):
     raw = wire.AuthorizeRequest(
         **{by.value: "x", "action": "s3:GetObject", "resource": "*"}
     ).SerializeToString()
     assert parse_authorize(raw).principal == PrincipalRef(by, "x")
+
+
+def test_nobody_in_particular_may_ask():
+    asked = parse_authorize(authorize(user_name=None, anonymous=True))
+    assert asked.principal == PrincipalRef(PrincipalBy.ANONYMOUS, "")
 
 
 def test_explain_asks_the_same_question():
@@ -101,6 +106,7 @@ def test_explain_asks_the_same_question():
     [
         ({"user_name": None}, "principal"),
         ({"user_name": ""}, "user_name"),
+        ({"user_name": None, "anonymous": False}, "anonymous"),
         ({"user_name": None, "principal_arn": "a" * 2049}, "principal_arn"),
         ({"action": ""}, "action"),
         ({"action": "GetObject"}, "action"),
@@ -110,6 +116,7 @@ def test_explain_asks_the_same_question():
         ({"action": "s3:"}, "action"),
         ({"action": ":GetObject"}, "action"),
         ({"action": "s3:Get\nObject"}, "action"),
+        ({"action": "s3:Get\x00Object"}, "action"),
         ({"action": "ſ3:GetObject"}, "action"),
         ({"action": "s3:" + "a" * 254}, "action"),
         ({"resource": ""}, "resource"),

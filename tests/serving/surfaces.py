@@ -15,9 +15,11 @@ from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
 from authz.serving.call import Call
+from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.http_mappings import RoutesMapping, S3Mapping
+from authz.serving.principal_refs import PrincipalRefs
 from tests.access.world import ACCOUNT, REGION, World
 
 PEER = "ipv4:192.0.2.9:40000"
@@ -58,15 +60,11 @@ class Surfaces:
             world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
             trusted_hops=trusted_hops,
         )  # fmt: skip
+        refs = PrincipalRefs(world.principals, world.root, anonymous)
         authorization = AuthorizationSurface(
-            world.principals,
-            world.authorizer,
-            world.refresher,
-            self.gate,
-            world.root,
-            metrics,
-            clock,
+            refs, world.authorizer, world.refresher, metrics, clock
         )
+        explanation = ExplanationSurface(refs, world.authorizer, world.refresher, self.gate, clock)
         authentication = AuthenticationSurface(
             world.authenticator, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),
@@ -83,7 +81,11 @@ class Surfaces:
         )
         self.by_name = {
             "ext_authz": ext_authz.methods,
-            "authz_v1": {**authorization.methods, **authentication.methods},
+            "authz_v1": {
+                **authorization.methods,
+                **explanation.methods,
+                **authentication.methods,
+            },
             "admin": AdminSurface(self.gate, ACCOUNT, handlers).methods,
         }
         self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}

@@ -1,0 +1,100 @@
+"""Who a question means: from a name, an ARN or an access key id to the principal in memory.
+
+Shared by the surfaces that are asked about principals (`authorization.py`, `explanation.py`): what is held is
+found at once, what is not is loaded. Nothing here proves anything: an access key id names its owner, no more.
+
+Not here: how a question is read (`formats/authz_v1.py`), or how principals are kept (`access/principals.py`).
+"""
+
+from authz.access.entries import KeyEntry, UserEntry
+from authz.access.ports import ChangeKind
+from authz.access.principals import Moment, Principals
+from authz.errors import AuthzError
+from authz.formats.authz_v1 import PrincipalBy, PrincipalRef
+from authz.identity.records import fold_name
+from authz.policy.arn import user_arn
+from authz.policy.request import NO_FACTS, Principal, PrincipalKind
+
+Found = KeyEntry | UserEntry | None
+"""A principal as a question names it: by credential, by user, or nobody."""
+
+
+class PrincipalRefs:
+    """Finds the principals that questions name."""
+
+    def __init__(self, principals: Principals, root: KeyEntry, anonymous: UserEntry) -> None:
+        self._principals = principals
+        self._root = root
+        self._root_arn = root.owner.principal.arn
+        self._anonymous = anonymous
+        self.account = root.owner.principal.account
+
+    def find(self, ref: PrincipalRef) -> Found:
+        """Return the principal when it is in memory."""
+        if ref.by is PrincipalBy.ACCESS_KEY_ID:
+            return (
+                self._root if ref.value == self._root.id else self._principals.find_key(ref.value)
+            )
+        if ref.value == self._root_arn:
+            return self._root
+        if ref.by is PrincipalBy.ANONYMOUS:
+            return self._anonymous
+        name = self._user_name(ref)
+        return self._principals.find_user(name) if name else None
+
+    async def load(self, ref: PrincipalRef) -> Found:
+        """Return the principal, from the store when it is not in memory; `None` when there is none.
+
+        Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many loads wait.
+        """
+        found = self.find(ref)
+        if found is not None:
+            return found
+        if ref.by is PrincipalBy.ACCESS_KEY_ID:
+            return await self._principals.load_key(ref.value)
+        name = self._user_name(ref)
+        return await self._principals.load_user(name) if name else None
+
+    def moment(self) -> Moment:
+        """Return the moment that memory is at."""
+        return self._principals.moment()
+
+    def is_outdated(self, ref: PrincipalRef, found: Found | AuthzError, since: Moment) -> bool:
+        """Tell whether a change after `since` may make `found` wrong for `ref`."""
+        if isinstance(found, AuthzError) or found is self._root or found is self._anonymous:
+            return False
+        owner = owner_of(found)
+        if owner is not None and not owner.is_current:
+            return True
+        if ref.by is PrincipalBy.ACCESS_KEY_ID:
+            return self._principals.has_changed(ChangeKind.ACCESS_KEY, ref.value, since)
+        name_key = fold_name(self._user_name(ref))
+        return self._principals.has_changed(ChangeKind.USER_NAME, name_key, since)
+
+    def _user_name(self, ref: PrincipalRef) -> str:
+        """Return the user's name that `ref` means.
+
+        Empty for an ARN of anything but a user of this account.
+        """
+        if ref.by is PrincipalBy.USER_NAME:
+            return ref.value
+        prefix = user_arn(self.account, "")
+        return ref.value.removeprefix(prefix) if ref.value.startswith(prefix) else ""
+
+    def stranger(self, ref: PrincipalRef) -> Principal:
+        """Return a principal for the record of a question about one that does not exist."""
+        by_name = ref.by is PrincipalBy.USER_NAME
+        arn = user_arn(self.account, ref.value) if by_name else ref.value
+        return Principal(
+            arn=arn,
+            kind=PrincipalKind.ANONYMOUS,
+            account=self.account,
+            id="",
+            name=ref.value,
+            facts=NO_FACTS,
+        )
+
+
+def owner_of(found: Found) -> UserEntry | None:
+    """Return whose policies decide for what was found."""
+    return found.owner if isinstance(found, KeyEntry) else found
