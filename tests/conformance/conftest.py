@@ -18,7 +18,7 @@ from tests.store.fixtures import OPTIONS, Control
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engines():
     """Scenario id → the service that holds its records, and what they are called there."""
-    askable = [s for s in read_all() if not s.needs and "invalid" not in s.then]
+    askable = [s for s in read_all() if "invalid" not in s.then]
     found: dict[str, tuple[Engine, Placed]] = {}
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
+from authz.control.resource_policies import ResourcePolicies
 
-from authz.bootstrap.building import check_document
+from authz.bootstrap.building import check_document, check_resource_document
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
@@ -25,22 +26,26 @@ from authz.errors import ParseError
 from authz.formats.check import Check
 from authz.formats.context_facts import is_reserved
 from authz.formats.envoy_v3 import parse_check
-from authz.formats.iam_json import RESOURCE_POLICY, SESSION_POLICY, parse_policy
 from authz.formats.s3_http import S3Config, S3RequestError, parse_s3
 from authz.identity.credential import Secret
-from authz.identity.principal import ANONYMOUS, root_principal, user_principal
-from authz.identity.records import Group, Status, TargetKind, User
+from authz.identity.records import Status, TargetKind
 from authz.identity.sigv4 import find_proof
+from authz.policy.applicable import Applicable
 from authz.policy.arn import root_arn
-from authz.policy.canned import CANNED_POLICIES
-from authz.policy.compile import compile_policy, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import Decision
-from authz.policy.request import NO_FACTS, AccessRequest, Context, Values, fold_key
+from authz.policy.request import (
+    NO_FACTS,
+    AccessRequest,
+    Context,
+    Values,
+    fold_key,
+)
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
-from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, World
+from tests.access.world import ACCOUNT, ROOT_ID, World
 from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
+from tests.conformance.placed import SECRET, Placed, assemble, of_resource, require_enabled
 from tests.conformance.scenarios import SOLE_USER, SURFACES, Scenario
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
 
@@ -49,9 +54,6 @@ ENGINE = S3Config(endpoints=(HOST,), keeps_leading_slash=True, requires_bodies=F
 
 NOW = 1_700_000_000.0
 """What time it is where a scenario does not say."""
-SECRET = "the-secret-of-a-scenario"
-STRANGER = ("AKIAOFNOBODYOFNOBODY", "a-secret-of-nobody-here")
-CANNED = {policy.name: policy for policy in CANNED_POLICIES.values()}
 NOT_WRITTEN = "the document is refused when it is written, so nothing is asked under it"
 
 
@@ -65,47 +67,25 @@ class Outcome(NamedTuple):
     code: str | None = None
 
 
-class Placed(NamedTuple):
-    """A scenario and what its records are called in its service."""
-
-    scenario: Scenario
-    prefix: str
-
-    def user(self, name: str) -> str:
-        return name or f"{self.prefix}.user"
-
-    def policy(self, name: str) -> str:
-        return f"{self.prefix}.{name}" if name in self.scenario.policies else name
-
-    def access_key(self, name: str) -> str:
-        return f"AK{self.prefix.upper()}X{list(self.scenario.users).index(name)}"
-
-    @property
-    def credential(self) -> tuple[str, str] | None:
-        """What the principal signs with."""
-        name = self.scenario.principal
-        if name == "anonymous":
-            return None
-        if name == "root":
-            return ROOT_ID, ROOT_SECRET.decode()
-        return (self.access_key(name), SECRET) if name in self.scenario.users else STRANGER
-
-
 def place(scenarios: Sequence[Scenario]) -> list[list[Placed]]:
     """Spread scenarios over as few services as their users' and groups' names need."""
-    services: list[tuple[list[Placed], set[str]]] = []
+    services: list[tuple[list[Placed], set[str], str]] = []
     for number, scenario in enumerate(scenarios):
         names = {f"user {name.casefold()}" for name in scenario.users if name != SOLE_USER}
         names |= {f"group {name.casefold()}" for name in scenario.groups}
+        # A resource policy is in force for everybody, so all of a service have the same ones.
+        of_resources = json.dumps(scenario.resource_policies, sort_keys=True)
         if scenario.principal not in {*scenario.users, "root", "anonymous"}:
             names.add(f"user {scenario.principal.casefold()}")
-        found = next((one for one in services if not names & one[1]), None)
+        found = next(
+            (one for one in services if one[2] == of_resources and not names & one[1]), None
+        )
         if found is None:
-            found = ([], set())
+            found = ([], set(), of_resources)
             services.append(found)
         found[0].append(Placed(scenario, f"s{number}"))
         found[1].update(names)
-    return [placed for placed, _ in services]
+    return [placed for placed, _, _ in services]
 
 
 class _InTransaction:
@@ -129,7 +109,10 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
         store = _InTransaction(unit)
         users, groups = Users(store, clock), Groups(store, clock)
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
+        of_resources = ResourcePolicies(store, clock, check_resource_document)
         keys = AccessKeys(store, clock, ring, root_access_key_id=ROOT_ID)
+        for resource, document in scenarios[0].scenario.resource_policies.items():
+            await of_resources.put(resource, document)
         for placed in scenarios:
             scenario = placed.scenario
             for name, document in scenario.policies.items():
@@ -141,19 +124,27 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
                 await groups.create(name, status=Status(group.get("status", "enabled")))
                 for policy in group.get("policies", ()):
                     await attachments.attach(placed.policy(policy), TargetKind.GROUP, name)
-            for name, user in scenario.users.items():
-                real = placed.user(name)
-                status = Status(user.get("status", "enabled"))
-                await users.create(real, status=status, tags=user.get("tags"))
-                for group in user.get("groups", ()):
-                    await groups.add_members(group, [real])
-                for policy in user["policies"]:
-                    await attachments.attach(placed.policy(policy), TargetKind.USER, real)
-                await keys.create(
-                    real, access_key_id=placed.access_key(name), secret=Secret(SECRET)
-                )
+            await _create_users(placed, users, groups, attachments, keys)
 
     await SqlStore(world.database).write(change)
+
+
+async def _create_users(
+    placed: Placed, users: Users, groups: Groups, attachments: Attachments, keys: AccessKeys
+) -> None:
+    for name, user in placed.scenario.users.items():
+        real = placed.user(name)
+        await users.create(
+            real,
+            status=Status(user.get("status", "enabled")),
+            tags=user.get("tags"),
+            boundary=placed.policy(user["boundary"]) if "boundary" in user else None,
+        )
+        for group in user.get("groups", ()):
+            await groups.add_members(group, [real])
+        for policy in user["policies"]:
+            await attachments.attach(placed.policy(policy), TargetKind.USER, real)
+        await keys.create(real, access_key_id=placed.access_key(name), secret=Secret(SECRET))
 
 
 class Engine:
@@ -175,7 +166,7 @@ class Engine:
     # --- the three ways ---
 
     async def _decide(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
-        principal, policies = assemble(placed)
+        principal, layers = assemble(placed)
         requests = [
             AccessRequest(
                 principal,
@@ -186,12 +177,19 @@ class Engine:
             )
             for check in questions(placed)
         ]
-        return outcome_of([decide(request, policies) for request in requests])
+        return outcome_of(
+            [
+                decide(
+                    request,
+                    Applicable(**layers, resource=of_resource(placed.scenario, request.resource)),
+                )
+                for request in requests
+            ]
+        )
 
     async def _authz_v1(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
         name = placed.scenario.principal
-        if name == "anonymous":
-            raise NoForm("authz.v1 asks about principals that are somebody")
+        _require_none_derived(placed.scenario)
         outcomes = []
         for check in questions(placed):
             if check.is_prefix:
@@ -199,7 +197,9 @@ class Engine:
             request = authorization_pb2.AuthorizeRequest(
                 action=check.action, resource=check.resource
             )
-            if name == "root":
+            if name == "anonymous":
+                request.anonymous = True
+            elif name == "root":
                 request.principal_arn = root_arn(ACCOUNT)
             else:
                 request.user_name = placed.user(name)
@@ -212,9 +212,10 @@ class Engine:
         return outcome_of_v1(outcomes)
 
     async def _ext_authz(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
+        _require_none_derived(placed.scenario)
         request = when.get("request")
         if request is None:
-            _require_enabled(placed.scenario)
+            require_enabled(placed.scenario)
             request = request_of(placed.scenario)
         signature = when.get("signature", {})
         raw = check_request(request, signature, placed.credential, moment(when))
@@ -235,12 +236,9 @@ def moment(when: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(when["at"]).timestamp() if "at" in when else NOW
 
 
-def _require_enabled(scenario: Scenario) -> None:
-    name = scenario.principal
-    if name in {"root", "anonymous"}:
-        return
-    if name not in scenario.users or scenario.users[name].get("status") == "disabled":
-        raise NoForm("who does not exist or is disabled is refused before anything is asked")
+def _require_none_derived(scenario: Scenario) -> None:
+    if scenario.given.keys() & {"session", "service_account"}:
+        raise NoForm("sessions and service accounts cannot be made there yet")
 
 
 def questions(placed: Placed) -> list[Check]:
@@ -271,49 +269,6 @@ def read_context(context: Mapping[str, Any]) -> dict[str, Values]:
         assert not is_reserved(folded), f"{key} comes from who asks and when, not from the context"
         facts[folded] = tuple(map(text_of, value if isinstance(value, list) else [value]))
     return facts
-
-
-def assemble(placed: Placed):
-    """Return principal and policy set of a scenario, without any service."""
-    scenario = placed.scenario
-    name = scenario.principal
-    if name == "root":
-        return root_principal(ACCOUNT), compile_policy_set(())
-    if name == "anonymous":
-        return ANONYMOUS, compile_policy_set(())
-    _require_enabled(scenario)
-    user = scenario.users[name]
-    groups = {
-        group: Group(
-            id=f"AGPA{group}",
-            name=group,
-            status=Status(scenario.groups[group].get("status", "enabled")),
-            created_at=0.0,
-        )
-        for group in user.get("groups", ())
-    }
-    record = User(
-        id="AIDASCENARIO",
-        name=placed.user(name),
-        status=Status.ENABLED,
-        created_at=0.0,
-        tags=user.get("tags", {}),
-    )
-    own = list(user["policies"])
-    deny_only: list[str] = []
-    for group, found in groups.items():
-        listed = scenario.groups[group].get("policies", ())
-        (own if found.status is Status.ENABLED else deny_only).extend(listed)
-    principal = user_principal(record, groups.values(), ACCOUNT)
-    return principal, compile_policy_set(
-        [_compiled(scenario, policy) for policy in dict.fromkeys(own)],
-        [_compiled(scenario, policy) for policy in dict.fromkeys(deny_only)],
-    )
-
-
-def _compiled(scenario: Scenario, name: str):
-    document = scenario.policies.get(name) or CANNED[name].document
-    return compile_policy(parse_policy(document), arn=f"policy/{name}", version=1)
 
 
 # --- what was said ---
@@ -366,25 +321,12 @@ def check_invalid(scenario: Scenario) -> None:
     assert expected.get("message", "") in error.message
 
 
-def check_reserved_fields(scenario: Scenario) -> None:
-    """Parse the documents of a scenario whose feature is not there yet, so that they are whole."""
-    given = scenario.given
-    for document in scenario.policies.values():
-        parse_policy(document)
-    for document in given.get("resource_policies", {}).values():
-        parse_policy(json.dumps(document), kind=RESOURCE_POLICY)
-    for owner in ("session", "service_account"):
-        if "policy" in given.get(owner, {}):
-            parse_policy(json.dumps(given[owner]["policy"]), kind=SESSION_POLICY)
-
-
 class Tally:
     """What was run and what was not, for the summary."""
 
     def __init__(self) -> None:
         self.run: Counter[tuple[str, str]] = Counter()
         self.not_run: Counter[tuple[str, str, str]] = Counter()
-        self.pending: dict[str, tuple[str, ...]] = {}
         self.deviations: dict[str, str] = {}
 
     def lines(self) -> list[str]:
@@ -399,7 +341,6 @@ class Tally:
         lines.append(f"{'all':18}" + "".join(f"{total:11}" for total in totals))
         for (topic, surface, reason), count in sorted(self.not_run.items()):
             lines.append(f"not through {surface}: {count:4} of {topic}: {reason}")
-        lines += [f"pending: {name} needs {', '.join(why)}" for name, why in self.pending.items()]
         return lines + [f"known deviation: {name}: {why}" for name, why in self.deviations.items()]
 
 

@@ -53,7 +53,6 @@ class Scenario:
     then: dict[str, Any]
     not_through: dict[str, str] = field(default_factory=dict)
     known_deviation: dict[str, str] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
     note: str = ""
 
     @property
@@ -65,12 +64,13 @@ class Scenario:
             documents[SOLE_POLICY] = given["policy"]
         if "statements" in given:
             documents[SOLE_POLICY] = {"Version": VERSION, "Statement": given["statements"]}
-        return {
-            name: document
-            if isinstance(document, str)
-            else json.dumps(document, ensure_ascii=False)
-            for name, document in documents.items()
-        }
+        return {name: as_text(document) for name, document in documents.items()}
+
+    @property
+    def resource_policies(self) -> dict[str, str]:
+        """Resource ARN → document as JSON text."""
+        documents = self.given.get("resource_policies", {})
+        return {resource: as_text(document) for resource, document in documents.items()}
 
     @property
     def groups(self) -> dict[str, dict[str, Any]]:
@@ -91,6 +91,11 @@ class Scenario:
         """Who asks: a user's name, `root`, `anonymous`, or the name of nobody."""
         users = list(self.users)
         return self.when.get("principal", users[0] if len(users) == 1 else SOLE_USER)
+
+
+def as_text(document: dict[str, Any] | str) -> str:
+    """Return a document as JSON text: its own, where the text itself matters."""
+    return document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
 
 
 def merge(base: Any, change: Any) -> Any:
@@ -187,7 +192,6 @@ def read_file(path: Path) -> list[Scenario]:
                         "when": found.get("when", {}),
                         "id": f"{raw['topic']}/{found['id']}",
                         "topic": raw["topic"],
-                        "needs": tuple(found.get("needs", ())),
                         "known_deviation": _by_surface(found.get("known_deviation", {})),
                     }
                 )

@@ -9,15 +9,13 @@ from tests.conformance.runner import (
     NOT_WRITTEN,
     TALLY,
     check_invalid,
-    check_reserved_fields,
     compare,
 )
 from tests.conformance.scenarios import SURFACES, Scenario, read_all
 
 SCENARIOS = read_all()
 INVALID = [scenario for scenario in SCENARIOS if "invalid" in scenario.then]
-PENDING = [scenario for scenario in SCENARIOS if scenario.needs]
-ASKABLE = [s for s in SCENARIOS if not s.needs and "invalid" not in s.then]
+ASKABLE = [scenario for scenario in SCENARIOS if "invalid" not in scenario.then]
 ENOUGH = 400
 
 SEEN: set[tuple[str, str]] = set()
@@ -61,12 +59,6 @@ def test_a_document_that_means_nothing_is_refused_with_its_place(scenario):
     TALLY.run[scenario.topic, "decide"] += 1
     for surface in ("authz_v1", "ext_authz"):
         TALLY.not_run[scenario.topic, surface, NOT_WRITTEN] += 1
-
-
-@pytest.mark.parametrize("scenario", PENDING, ids=lambda scenario: scenario.id)
-def test_what_is_pending_is_whole(scenario):
-    check_reserved_fields(scenario)
-    TALLY.pending[scenario.id] = scenario.needs
 
 
 def test_every_scenario_has_an_id_of_its_own():
