@@ -42,7 +42,7 @@ def slice_of(page_size: int, page_token: str) -> Slice:
     """
     if not 0 <= page_size <= PAGE_LIMIT:
         raise InvalidError(f"a page has 1 to {PAGE_LIMIT} items", field="page_size")
-    return Slice(_parse_token(page_token) if page_token else "", (page_size or PAGE_DEFAULT) + 1)
+    return Slice(parse_token(page_token) if page_token else "", (page_size or PAGE_DEFAULT) + 1)
 
 
 def page_of(items: Sequence[T], part: Slice, place: Callable[[T], str]) -> Page[T]:
@@ -50,7 +50,7 @@ def page_of(items: Sequence[T], part: Slice, place: Callable[[T], str]) -> Page[
     if len(items) < part.limit:
         return Page(tuple(items))
     shown = tuple(items[: part.limit - 1])
-    return Page(shown, _render_token(place(shown[-1])))
+    return Page(shown, render_token(place(shown[-1])))
 
 
 async def read_page(
@@ -64,11 +64,13 @@ async def read_page(
     return page_of(await read(part), part, place)
 
 
-def _render_token(place: str) -> str:
+def render_token(place: str) -> str:
+    """Return the token that says `place`."""
     return base64.urlsafe_b64encode(_MARK + place.encode()).decode().rstrip("=")
 
 
-def _parse_token(token: str) -> str:
+def parse_token(token: str) -> str:
+    """Return the place that `token` says; raises `InvalidError` for one that is not ours."""
     refusal = InvalidError("the page token is not one that a list returned", field="page_token")
     if len(token) > TOKEN_LIMIT:
         raise refusal

@@ -120,16 +120,9 @@ def parse_message(kind: type[M], raw: bytes) -> M:
 
 def parse_authorize(raw: bytes) -> Question:
     """Read an `AuthorizeRequest`."""
-    _check_size(raw)
+    check_size(raw)
     message = parse_message(wire.AuthorizeRequest, raw)
-    return _question(message, "", parse_revision(message.at_least_revision))
-
-
-def parse_explain(raw: bytes) -> Question:
-    """Read an `ExplainRequest`."""
-    _check_size(raw)
-    message = parse_message(wire.ExplainRequest, raw)
-    return _question(message.check, "check.", parse_revision(message.at_least_revision))
+    return parse_question(message, "", parse_revision(message.at_least_revision))
 
 
 def parse_batch(raw: bytes) -> QuestionBatch:
@@ -150,7 +143,8 @@ def parse_revision(revision: int) -> int:
     return revision
 
 
-def _check_size(raw: bytes) -> None:
+def check_size(raw: bytes) -> None:
+    """Refuse bytes that are more than any single question needs."""
     if len(raw) > QUESTION_BYTES_LIMIT:
         raise InvalidError(
             f"a question has at most {QUESTION_BYTES_LIMIT} bytes, this one has {len(raw)}"
@@ -159,12 +153,13 @@ def _check_size(raw: bytes) -> None:
 
 def _question_or_error(check: wire.Check, index: int, revision: int) -> Question | InvalidError:
     try:
-        return _question(check, f"checks[{index}].", revision)
+        return parse_question(check, f"checks[{index}].", revision)
     except InvalidError as error:
         return error
 
 
-def _question(message: AnyCheck, path: str, revision: int) -> Question:
+def parse_question(message: AnyCheck, path: str, revision: int) -> Question:
+    """Read one question; errors are at `path` and the field."""
     principal = parse_principal(message, path)
     action = parse_action(message.action, path)
     resource = parse_resource(message.resource, path)
