@@ -225,6 +225,14 @@ def test_null_asks_whether_the_key_is_there(listed, value, expected):
             "2020-01-01T00:00:00",
             "is not a date, a date-time with its zone, or epoch seconds at here",
         ),
+        # The others take no variables: what looks like one is a value of the wrong type.
+        ("NumericNotEquals", "${", "`${` is not a number at here"),
+        (
+            "DateNotEquals",
+            "${",
+            "is not a date, a date-time with its zone, or epoch seconds at here",
+        ),
+        ("NotIpAddress", "${", "is not an IP address or network at here"),
         ("Bool", "yes", "is not `true` or `false` at here"),
         ("Null", "yes", "is not `true` or `false` at here"),
         ("BinaryEquals", "x", "is not base64 at here"),

@@ -3,6 +3,7 @@
 import pytest
 
 from authz.errors import ParseError
+from authz.policy.conditions import OPERATOR_NAMES
 from authz.policy.decide import decide
 from authz.policy.decision import Verdict
 from authz.policy.variables import parse_template
@@ -112,6 +113,9 @@ UNRESOLVED = [
         {"Condition": {"ForAllValues:StringNotEquals": {"aws:none": "${aws:username}"}}},
         NOTHING,
     ),
+    ("Allow", {"Condition": {"StringNotLike": {"aws:none": "home/${aws:username}/*"}}}, NOTHING),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": ["x", "${aws:username}"]}}}, NOTHING),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "x${*}"}}}, ALLOWED),
     ("Allow", {"Condition": {"StringEqualsIfExists": {"aws:none": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringEquals": {"aws:k": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:k": "${aws:username}"}}}, DENIED),
@@ -167,6 +171,52 @@ def test_variables_work_in_the_values_of_string_and_arn_operators_only():
         )
     with pytest.raises(ParseError, match="is not a number at"):
         a_policy(a_statement(Condition={"NumericEquals": {"aws:n": "${aws:username}"}}))
+
+
+TEXTUAL = sorted(name for name in OPERATOR_NAMES if name.startswith(("String", "Arn")))
+
+
+@pytest.mark.parametrize("operator", TEXTUAL)
+def test_every_operator_of_text_and_of_arns_takes_variables_and_what_they_put_in_is_literal(
+    operator,
+):
+    condition = {operator: {"aws:a": "arn:aws:iam::1:user/${aws:username}/${*}"}}
+    policies = a_set(a_statement(Condition=condition))
+    for name, user, matches in [
+        ("Alice/*", "Alice", True),
+        ("Alice/x", "Alice", False),
+        ("Bob/*", "Alice", False),
+        ("Bob/*", "*", False),
+        ("*/*", "*", True),
+    ]:
+        facts = {"aws:username": user, "aws:a": f"arn:aws:iam::1:user/{name}"}
+        expected = matches is not ("Not" in operator)
+        assert decide(a_request(facts=facts), policies).is_allowed is expected
+
+
+@pytest.mark.parametrize("operator", TEXTUAL)
+def test_in_every_operator_a_variable_without_a_value_matches_nothing_and_widens_nothing(operator):
+    alice, bob = "arn:aws:iam::1:user/alice", "arn:aws:iam::1:user/bob"
+    is_negated = "Not" in operator
+    for listed, allows, denies in [
+        ("arn:aws:iam::1:user/${aws:username}", False, is_negated),
+        (["arn:aws:iam::1:user/${aws:username}", alice], not is_negated, not is_negated),
+        ([alice, "arn:aws:iam::1:user/${aws:username}"], not is_negated, not is_negated),
+        ([bob, "arn:aws:iam::1:user/${aws:username}"], False, is_negated),
+        (["arn:aws:iam::1:user/${aws:username}", bob], False, is_negated),
+    ]:
+        condition = {operator: {"aws:a": listed}}
+        request = a_request(facts={"aws:a": alice})
+        allow = a_set(a_statement(Condition=condition))
+        deny = a_set(a_statement(), a_statement("Deny", Condition=condition))
+        assert decide(request, allow).verdict is (ALLOWED if allows else NOTHING)
+        assert decide(request, deny).verdict is (DENIED if denies else ALLOWED)
+
+
+def test_of_no_value_at_all_none_differs_from_a_variable_that_has_none_either():
+    condition = {"ForAnyValue:StringNotEquals": {"aws:none": "${aws:username}"}}
+    deny = a_set(a_statement(), a_statement("Deny", Condition=condition))
+    assert decide(a_request(), deny).verdict is ALLOWED
 
 
 @pytest.mark.parametrize(
