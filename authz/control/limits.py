@@ -1,4 +1,4 @@
-"""How much a record may carry besides its name: descriptions and tags.
+"""How much a record may carry besides its name: descriptions and tags; and which resources have policies.
 
 Names, access key ids and secrets are `identity/credential.py`'s; documents have their own parser, which is
 injected. Sources: AWS IAM, "IAM and AWS STS quotas" and "Rules for tagging in IAM and AWS STS".
@@ -10,6 +10,7 @@ from typing import Final
 
 from authz.errors import InvalidError, quote
 from authz.identity.records import fold_name
+from authz.policy.arn import PART_COUNT, policy_holder, split_arn
 
 DESCRIPTION_LIMIT: Final = 1000
 """Longest description in characters (AWS: 1,000 for policies)."""
@@ -25,9 +26,15 @@ ATTACHMENTS_PER_TARGET: Final = 100
 """Most policies of a user or group. AWS allows 10, on request 20; MinIO sets no limit."""
 GROUPS_PER_USER: Final = 100
 """Most groups of a user. AWS allows 10; directories that are mirrored need more."""
+VERSIONS_PER_POLICY: Final = 5
+"""Most stored versions of a managed policy (AWS)."""
+RESOURCE_BYTES: Final = 2048
+"""Longest ARN that can have a policy, in bytes of UTF-8. AWS IAM: `arnType`, 2,048 characters; PostgreSQL's
+indexes hold no key of more than 2,704 bytes."""
 MEMBERS_PER_CALL: Final = 1000
 """Most users put into or taken out of a group by one call, so that one transaction stays short."""
 
+_PATTERN_SIGNS: Final = frozenset("*?")
 _LINE_BREAKS: Final = frozenset("\n\r\t")
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs"})
 
@@ -61,6 +68,33 @@ def _check_tag(key: str, value: str, field: str) -> None:
         )
     if _has_control(key) or _has_control(value):
         raise InvalidError(f"tag {quote(key)} holds a control character", field=field)
+
+
+def check_resource(resource: str, *, field: str = "resource") -> None:
+    """Refuse a text that is not the ARN of one resource, or of one whose policy is another's.
+
+    What passes is its own `policy_holder`, so that what is stored here is what decisions look up.
+    """
+    if _has_control(resource):
+        raise InvalidError("an ARN holds no control characters", field=field)
+    if len(resource.encode()) > RESOURCE_BYTES:
+        raise InvalidError(f"an ARN has at most {RESOURCE_BYTES} bytes", field=field)
+    _, partition, service, *_, name = split_arn(resource) or [""] * PART_COUNT
+    if not (partition and service and name):
+        raise InvalidError(
+            f"resource {quote(resource)} is not a whole ARN: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`",
+            field=field,
+        )
+    if not _PATTERN_SIGNS.isdisjoint(resource) or "${" in resource:
+        raise InvalidError(
+            f"resource {quote(resource)} is a pattern; name one resource, without `*`, `?` and `${{`",
+            field=field,
+        )
+    if policy_holder(resource) != resource:
+        raise InvalidError(
+            f"resource {quote(resource)} is an object; the policy of an object is its bucket's",
+            field=field,
+        )
 
 
 def _has_control(text: str, allowed: frozenset[str] = frozenset()) -> bool:

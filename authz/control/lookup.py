@@ -1,15 +1,24 @@
 """What use cases ask of named records: to be there, to leave a name free, to be in use no more.
 
-Names are checked before they are looked up, so that no text that a database cannot hold ever reaches one.
+Names, and ARNs of resources, are checked before they are looked up, so that no text that a database cannot hold
+ever reaches one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from authz.control.limits import check_resource
 from authz.control.ports import Unit
 from authz.errors import ConflictError, InUseError, NotFoundError, quote
 from authz.identity.credential import check_name
-from authz.identity.records import Group, ManagedPolicy, TargetKind, User
+from authz.identity.records import (
+    Group,
+    ManagedPolicy,
+    PolicyVersion,
+    ResourcePolicy,
+    TargetKind,
+    User,
+)
 
 R = TypeVar("R", User, Group, ManagedPolicy)
 Find = Callable[[str], Awaitable[R | None]]
@@ -28,6 +37,23 @@ async def get_group(unit: Unit, name: str, *, field: str = "group_name") -> Grou
 async def get_policy(unit: Unit, name: str, *, field: str = "policy_name") -> ManagedPolicy:
     """Return the policy of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
     return await _get(unit.policies.find, "policy", name, field)
+
+
+async def get_version(unit: Unit, policy: ManagedPolicy, version: int) -> PolicyVersion:
+    """Return the stored version of this number; raises `NotFoundError`."""
+    for stored in await unit.policies.list_versions(policy.id):
+        if stored.version == version:
+            return stored
+    raise NotFoundError(f"policy {quote(policy.name)} has no version {version}")
+
+
+async def get_resource_policy(unit: Unit, resource: str) -> ResourcePolicy:
+    """Return the policy of this resource; raises `NotFoundError`, or `InvalidError` for no resource at all."""
+    check_resource(resource)
+    policy = await unit.resource_policies.find(resource)
+    if policy is None:
+        raise NotFoundError(f"resource {quote(resource)} has no policy")
+    return policy
 
 
 async def _get(find: Find[R], what: str, name: str, field: str) -> R:

@@ -1,19 +1,27 @@
-"""Managed policies: create, get, list, update, delete.
+"""Managed policies: create, get, list, update, delete; and the versions of their documents.
 
 A document is kept byte for byte as its author sent it; that it says something is checked by the parser that is
-injected (formats are another room). Each change of the document counts the version up and is in force at once
-wherever the policy is attached. Deleting one that is attached is refused, as in AWS, unless the caller says
-`cascade`. Those that come with the software are read-only.
+injected (formats are another room). A version that is put in force (AWS: the default version) is so at once
+wherever the policy is attached, or is a permissions boundary. Deleting one that is attached is refused, as in
+AWS, unless the caller says `cascade`; one that is a boundary is never deleted, for that would widen what users
+may do. Those that come with the software are read-only.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_description
-from authz.control.lookup import get_policy, require_free
+from authz.control.lookup import get_policy, get_version, require_free
 from authz.control.paging import Page, read_page
+from authz.control.policy_versions import (
+    StoredVersion,
+    add_version,
+    make_room,
+    put_in_force,
+    require_room,
+)
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.errors import InUseError, InvalidError, OutdatedError, quote
 from authz.identity.credential import (
@@ -86,8 +94,9 @@ class Policies:
         description: str | None = None,
         expected_version: int | None = None,
     ) -> Written[ManagedPolicy]:
-        """Change what is given and nothing else; the very same document makes no new version.
+        """Change what is given and nothing else; a document that is not the one in force makes a new version.
 
+        It is in force at once. Of the versions that are not, the oldest is deleted if there is no room.
         Raises `ParseError` for the document, `NotFoundError`, `InvalidError` for one that comes with the
         software, and `ConflictError` when `expected_version` is given and is not the one that is stored.
         """
@@ -100,9 +109,13 @@ class Policies:
             old = await get_policy(unit, name, field="name")
             _require_changeable(old)
             _require_version(old, expected_version)
-            new = _edited(old, document, description)
+            new = old
+            if document is not None and document != old.document:
+                await make_room(unit.policies, old)
+                new = put_in_force(await add_version(unit.policies, old, document, now), now)
+            if description is not None and description != old.description:
+                new = replace(new, description=description, updated_at=now)
             if new != old:
-                new = replace(new, updated_at=now)
                 await unit.policies.replace(old, new)
             return new
 
@@ -111,16 +124,17 @@ class Policies:
     async def delete(
         self, name: str, *, cascade: bool = False, expected_version: int | None = None
     ) -> Written[ManagedPolicy]:
-        """Delete a policy; with `cascade`, detach it from everything first.
+        """Delete a policy with its versions; with `cascade`, detach it from everything first.
 
         Raises `NotFoundError`, `InvalidError` for one that comes with the software, and `ConflictError` when
-        it is attached or `expected_version` is not the one that is stored.
+        it is attached, is a permissions boundary (`cascade` or not), or `expected_version` is not in force.
         """
 
         async def change(unit: Unit) -> ManagedPolicy:
             policy = await get_policy(unit, name, field="name")
             _require_changeable(policy)
             _require_version(policy, expected_version)
+            await _require_no_boundary(unit, policy)
             if cascade:
                 await unit.attachments.detach_policy(policy.id)
             else:
@@ -130,22 +144,97 @@ class Policies:
 
         return await self._store.write(change)
 
+    async def create_version(
+        self, name: str, document: str, *, set_as_default: bool = False
+    ) -> Written[StoredVersion]:
+        """Store a version of the document, and put it in force if `set_as_default`.
 
-def _edited(old: ManagedPolicy, document: str | None, description: str | None) -> ManagedPolicy:
-    is_new = document is not None and document != old.document
-    return replace(
-        old,
-        document=old.document if document is None else document,
-        version=old.version + is_new,
-        description=old.description if description is None else description,
-    )
+        One that is not in force decides nothing, so storing it makes no revision. Raises `ParseError` for the
+        document, `NotFoundError`, `InvalidError` for a policy that comes with the software, and `ConflictError`
+        when it has `VERSIONS_PER_POLICY` already.
+        """
+        self._check_document(document)
+        now = self._clock.now()
+
+        async def change(unit: Unit) -> StoredVersion:
+            old = await get_policy(unit, name)
+            _require_changeable(old, field="policy_name")
+            await require_room(unit.policies, old)
+            stored = await add_version(unit.policies, old, document, now)
+            if set_as_default:
+                new = put_in_force(stored, now)
+                await unit.policies.replace(old, new)
+                stored = StoredVersion(new, stored.version)
+            return stored
+
+        return await self._store.write(change)
+
+    async def get_version(self, name: str, version: int) -> StoredVersion:
+        """Return a stored version. Raises `NotFoundError`."""
+
+        async def question(unit: Unit) -> StoredVersion:
+            policy = await get_policy(unit, name)
+            return StoredVersion(policy, await get_version(unit, policy, version))
+
+        return await self._store.read(question)
+
+    async def list_versions(self, name: str) -> Sequence[StoredVersion]:
+        """Return the stored versions with their documents, newest first. Raises `NotFoundError`."""
+
+        async def question(unit: Unit) -> Sequence[StoredVersion]:
+            policy = await get_policy(unit, name)
+            versions = await unit.policies.list_versions(policy.id)
+            return [StoredVersion(policy, version) for version in versions]
+
+        return await self._store.read(question)
+
+    async def set_default_version(self, name: str, version: int) -> Written[ManagedPolicy]:
+        """Put a stored version in force wherever the policy is attached or a permissions boundary.
+
+        Raises `NotFoundError`, `InvalidError` for a policy that comes with the software, and `ParseError` for a
+        document that this version of the software would not enforce as written.
+        """
+        now = self._clock.now()
+
+        async def change(unit: Unit) -> ManagedPolicy:
+            old = await get_policy(unit, name)
+            _require_changeable(old, field="policy_name")
+            stored = StoredVersion(old, await get_version(unit, old, version))
+            if stored.is_default:
+                return old
+            self._check_document(stored.version.document)
+            new = put_in_force(stored, now)
+            await unit.policies.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def delete_version(self, name: str, version: int) -> Written[ManagedPolicy]:
+        """Delete a stored version, which makes no revision.
+
+        Raises `NotFoundError`, `InvalidError` for a policy that comes with the software, and `ConflictError`
+        for the version in force.
+        """
+
+        async def change(unit: Unit) -> ManagedPolicy:
+            policy = await get_policy(unit, name)
+            _require_changeable(policy, field="policy_name")
+            stored = StoredVersion(policy, await get_version(unit, policy, version))
+            if stored.is_default:
+                raise InUseError(
+                    f"version {version} of policy {quote(policy.name)} is in force; put another in force first"
+                )
+            await unit.policies.remove_version(stored.version)
+            return policy
+
+        return await self._store.write(change)
 
 
-def _require_changeable(policy: ManagedPolicy) -> None:
+def _require_changeable(policy: ManagedPolicy, *, field: str = "name") -> None:
     if policy.is_managed_by_service:
         raise InvalidError(
             f"policy {quote(policy.name)} comes with the software and is read-only; create one of your own",
-            field="name",
+            field=field,
         )
 
 
@@ -163,3 +252,11 @@ async def _require_unattached(unit: Unit, policy: ManagedPolicy) -> None:
             raise InUseError(
                 f"policy {quote(policy.name)} is attached to {kind.value} {quote(targets[0].target_name)}"
             )
+
+
+async def _require_no_boundary(unit: Unit, policy: ManagedPolicy) -> None:
+    bounded = await unit.users.list_bounded_by(policy.id, ONE)
+    if bounded:
+        raise InUseError(
+            f"policy {quote(policy.name)} is the permissions boundary of user {quote(bounded[0].name)}"
+        )

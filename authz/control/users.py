@@ -1,8 +1,10 @@
-"""Users: create, get, list, update, delete.
+"""Users: create, get, list, update, delete, and their permissions boundaries.
 
-A new user can do nothing until policies are attached to it or its groups. Deleting one that still has access
-keys, memberships or attachments is refused, as in AWS, unless the caller says `cascade`. A user created under
-the name of a deleted one has another id.
+A new user can do nothing until policies are attached to it or its groups. A permissions boundary is a managed
+policy that says the most they can grant; a user that is created with one is at no time without.
+
+Deleting a user that still has access keys, memberships or attachments is refused, as in AWS, unless the caller
+says `cascade`. A user created under the name of a deleted one has another id.
 """
 
 import secrets
@@ -11,7 +13,7 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_tags
-from authz.control.lookup import get_user, require_free, require_unused
+from authz.control.lookup import get_policy, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.identity.credential import (
@@ -20,7 +22,7 @@ from authz.identity.credential import (
     check_name,
     make_record_id,
 )
-from authz.identity.records import Status, TargetKind, User, fold_name
+from authz.identity.records import PolicyRef, Status, TargetKind, User, fold_name
 
 
 class Users:
@@ -34,9 +36,17 @@ class Users:
         self._random_bytes = random_bytes
 
     async def create(
-        self, name: str, *, status: Status = Status.ENABLED, tags: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *,
+        status: Status = Status.ENABLED,
+        tags: Mapping[str, str] | None = None,
+        boundary: str | None = None,
     ) -> Written[User]:
-        """Create a user. Raises `ConflictError` when the name is taken, ignoring case."""
+        """Create a user; `boundary` names the policy that is to be its permissions boundary.
+
+        Raises `ConflictError` when the name is taken, ignoring case, and `NotFoundError` for the policy.
+        """
         check_name(name)
         check_tags(tags or {})
         user = User(
@@ -49,8 +59,13 @@ class Users:
 
         async def change(unit: Unit) -> User:
             await require_free(unit.users.find, "user", name)
-            await unit.users.add(user)
-            return user
+            new = (
+                user
+                if boundary is None
+                else await _bounded(unit, user, boundary, "permissions_boundary")
+            )
+            await unit.users.add(new)
+            return new
 
         return await self._store.write(change)
 
@@ -98,6 +113,30 @@ class Users:
 
         return await self._store.write(change)
 
+    async def put_boundary(self, user_name: str, policy_name: str) -> Written[User]:
+        """Make a policy the user's permissions boundary, in place of the one it has. Raises `NotFoundError`."""
+
+        async def change(unit: Unit) -> User:
+            old = await get_user(unit, user_name)
+            new = await _bounded(unit, old, policy_name, "policy_name")
+            if new != old:
+                await unit.users.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def delete_boundary(self, user_name: str) -> Written[User]:
+        """Take the user's permissions boundary away, if it has one. Raises `NotFoundError` for the user."""
+
+        async def change(unit: Unit) -> User:
+            old = await get_user(unit, user_name)
+            new = replace(old, boundary=None)
+            if new != old:
+                await unit.users.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
     async def delete(self, name: str, *, cascade: bool = False) -> Written[User]:
         """Delete a user; with `cascade`, its access keys, memberships and attachments too.
 
@@ -111,6 +150,12 @@ class Users:
             return user
 
         return await self._store.write(change)
+
+
+async def _bounded(unit: Unit, user: User, policy_name: str, field: str) -> User:
+    policy = await get_policy(unit, policy_name, field=field)
+    ref = PolicyRef(id=policy.id, name=policy.name, origin=policy.origin)
+    return replace(user, boundary=ref)
 
 
 async def _require_unused(unit: Unit, user: User) -> None:

@@ -12,6 +12,7 @@ from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Store
+from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.formats.iam_json import parse_policy
 from authz.identity.sealing import KEY_SIZE, KeyRing
@@ -38,6 +39,9 @@ class Control:
         self.users = Users(store, self.clock)
         self.groups = Groups(store, self.clock)
         self.policies = Policies(store, self.clock, parse_policy)
+        self.resource_policies = ResourcePolicies(
+            store, self.clock, lambda document, _resource: parse_policy(document)
+        )
         self.access_keys = AccessKeys(
             store, self.clock, self.ring, root_access_key_id=ROOT_ACCESS_KEY_ID
         )

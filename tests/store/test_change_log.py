@@ -18,6 +18,7 @@ from authz.store.sql.tables import changes
 from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
+BUCKET = "arn:aws:s3:::photos"
 
 OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set[str]]] = {
     "create a user": (
@@ -76,6 +77,33 @@ OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set
         lambda c: c.policies.delete("open", cascade=True),
         {"policy open", "user Alice", "group Devs"},
     ),
+    "put an older version in force": (
+        lambda c: c.policies.set_default_version("versioned", 1),
+        {"policy versioned"},
+    ),
+    "store a version that is in force at once": (
+        lambda c: c.policies.create_version("open", DENY_ALL, set_as_default=True),
+        {"policy open"},
+    ),
+    "bound a user": (lambda c: c.users.put_boundary("alice", "loose"), {"user Alice"}),
+    "bound a user otherwise": (lambda c: c.users.put_boundary("bob", "loose"), {"user Bob"}),
+    "take a boundary away": (lambda c: c.users.delete_boundary("bob"), {"user Bob"}),
+    "create a bounded user": (
+        lambda c: c.users.create("Carol", boundary="open"),
+        {"user Carol", "user_name carol"},
+    ),
+    "set the policy of a resource": (
+        lambda c: c.resource_policies.put("arn:aws:s3:::new", ALLOW_ALL),
+        {"resource_policy arn:aws:s3:::new"},
+    ),
+    "change the policy of a resource": (
+        lambda c: c.resource_policies.put(BUCKET, DENY_ALL),
+        {f"resource_policy {BUCKET}"},
+    ),
+    "delete the policy of a resource": (
+        lambda c: c.resource_policies.delete(BUCKET),
+        {f"resource_policy {BUCKET}"},
+    ),
     "attach to a user": (lambda c: c.attachments.attach("loose", USER, "bob"), {"user Bob"}),
     "attach to a group": (lambda c: c.attachments.attach("loose", GROUP, "devs"), {"group Devs"}),
     "detach from a user": (lambda c: c.attachments.detach("open", USER, "alice"), {"user Alice"}),
@@ -90,6 +118,12 @@ NO_OPERATIONS: dict[str, Callable[[Control], Awaitable[Written[object]]]] = {
     "remove a member that is none": lambda c: c.groups.remove_members("devs", ["dave"]),
     "update a key to what it is": lambda c: c.access_keys.update("ALICEKEY1", description=""),
     "store the same document": lambda c: c.policies.update("open", document=ALLOW_ALL),
+    "store a version that is not in force": lambda c: c.policies.create_version("open", DENY_ALL),
+    "delete a version that is not in force": lambda c: c.policies.delete_version("versioned", 1),
+    "put the version in force in force": lambda c: c.policies.set_default_version("versioned", 2),
+    "bound a user as it is": lambda c: c.users.put_boundary("BOB", "BOUNDARY"),
+    "take away a boundary that is none": lambda c: c.users.delete_boundary("alice"),
+    "set the same policy of a resource": lambda c: c.resource_policies.put(BUCKET, ALLOW_ALL),
     "attach what is attached": lambda c: c.attachments.attach("OPEN", USER, "ALICE"),
     "detach what is not attached": lambda c: c.attachments.detach("loose", GROUP, "devs"),
 }
@@ -100,8 +134,11 @@ async def populate(control: Control) -> None:
         await control.users.create(name)
     await control.groups.create("Devs")
     await control.groups.add_members("devs", ["alice", "bob"])
-    for name in ("open", "loose"):
+    for name in ("open", "loose", "boundary", "versioned"):
         await control.policies.create(name, ALLOW_ALL)
+    await control.policies.update("versioned", document=DENY_ALL)
+    await control.users.put_boundary("bob", "boundary")
+    await control.resource_policies.put(BUCKET, ALLOW_ALL)
     for key_id in ("ALICEKEY1", "ALICEKEY2"):
         await control.access_keys.create("alice", access_key_id=key_id, secret=Secret("s" * 8))
     await control.attachments.attach("open", USER, "alice")

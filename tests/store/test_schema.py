@@ -76,8 +76,8 @@ async def test_postgresql_is_told_to_compare_keys_bytewise(postgres: PostgresSer
         return await connection.execute(
             text(
                 "SELECT table_name || '.' || column_name, collation_name FROM information_schema.columns "
-                "WHERE table_schema = 'public' AND (column_name = 'name_key' OR column_name LIKE '%id')"
-                "AND data_type = 'text'"
+                "WHERE table_schema = 'public' AND (column_name IN ('name_key', 'resource') OR "
+                "column_name LIKE '%id') AND data_type = 'text'"
             )
         )
 
@@ -85,7 +85,7 @@ async def test_postgresql_is_told_to_compare_keys_bytewise(postgres: PostgresSer
     async with Database.open(url, OPTIONS) as database:
         await database.migrate(now=1.0)
         found = dict((await database.ask(collations)).all())
-    assert len(found) == 14
+    assert len(found) == 17
     assert set(found.values()) == {"C"}
 
 
@@ -96,7 +96,7 @@ async def test_canned_policies_are_stored_read_only_with_stable_ids(
     for _ in range(2):
         async with Database.open(new_url(), OPTIONS) as database:
             await database.migrate(now=1.0)
-            stored = (await SqlSource(database).load_policies()).value
+            stored = (await SqlSource(database).load_policies()).value.managed
             assert {policy.name for policy in stored} == {p.name for p in CANNED_POLICIES.values()}
             assert {policy.origin for policy in stored} == {PolicyOrigin.AWS}
             ids.append({policy.name: policy.id for policy in stored})
@@ -112,7 +112,7 @@ async def test_a_changed_canned_document_is_a_new_version_and_a_logged_change(
     revision = await database.migrate(now=1.0, canned=(canned, other))
     changed = CannedPolicy(name="readonly", description="", document=DENY_ALL)
     assert await database.migrate(now=2.0, canned=(changed, other)) == revision + 1
-    policy = next(p for p in (await source.load_policies()).value if p.name == "readonly")
+    policy = next(p for p in (await source.load_policies()).value.managed if p.name == "readonly")
     assert (policy.version, policy.document, policy.updated_at) == (2, DENY_ALL, 2.0)
     assert [c.key for c in (await source.changes_after(revision, 10)).changes] == [policy.id]
 
@@ -122,7 +122,7 @@ async def test_a_canned_policy_never_replaces_a_customers(database: Database) ->
     canned = CannedPolicy(name="readonly", description="", document=ALLOW_ALL)
     with pytest.raises(ConflictError, match="`ReadOnly`"):
         await database.migrate(now=1.0, canned=(canned,))
-    policies = (await SqlSource(database).load_policies()).value
+    policies = (await SqlSource(database).load_policies()).value.managed
     assert [policy.document for policy in policies] == [DENY_ALL]
 
 

@@ -1,16 +1,22 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
+from authz.access.ports import At, StoredPrincipal
 from authz.control.ports import Slice
 from authz.errors import ConflictError
 from authz.identity.credential import Secret
-from authz.identity.records import Status, TargetKind
+from authz.identity.records import Status, TargetKind, fold_name
+from authz.store.sql import principals
 from authz.store.sql import source as source_module
 from authz.store.sql.engine import Database
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
-from tests.store.fixtures import ALLOW_ALL, Control
+from authz.store.sql.tables import policy_versions
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, Control
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
 
@@ -90,6 +96,74 @@ async def test_a_principal_comes_with_its_groups_and_all_policies_that_apply(
     assert principal.groups == (bare, off, on)
     assert principal.policy_ids == tuple(sorted([ids["own"], ids["granted"], ids["both"]]))
     assert principal.deny_only_policy_ids == (ids["denied"],)
+    assert principal.boundary_id == ""
+
+
+async def test_a_principal_comes_with_its_boundary(control: Control, source: SqlSource) -> None:
+    policy = (await control.policies.create("Most", ALLOW_ALL)).value
+    await control.policies.create("own", ALLOW_ALL)
+    created = (await control.users.create("alice", boundary="most")).value
+    key = (await control.access_keys.create("alice")).value.key
+    for _ in range(2):
+        by_name = (await source.find_user("alice")).value
+        by_key = (await source.find_access_key(key.id)).value
+        assert by_name is not None
+        assert by_key is not None
+        assert by_key.owner == by_name
+        assert by_name.user == created
+        assert by_name.boundary_id == policy.id
+        assert policy.id not in by_name.policy_ids
+        await control.attachments.attach("own", USER, "alice")
+
+
+async def test_a_page_of_users_holds_what_each_of_them_is_alone(
+    control: Control, source: SqlSource
+) -> None:
+    for name in ("p0", "p1", "p2"):
+        await control.policies.create(name, ALLOW_ALL)
+    on = (await control.groups.create("on")).value
+    off = (await control.groups.create("off", status=Status.DISABLED)).value
+    bare = (await control.groups.create("bare")).value
+    names = ["b", "A", "\u00e4", "Z", "_", "aa", "Stra\u00dfe"]
+    for number, name in enumerate(names):
+        await control.users.create(name, boundary="p2" if number % 2 else None)
+        for group in (on, off, bare)[: number % 4]:
+            await control.groups.add_members(group.name, [name])
+    await control.attachments.attach("p0", GROUP, "on")
+    await control.attachments.attach("p0", GROUP, "off")
+    await control.attachments.attach("p1", GROUP, "off")
+    await control.attachments.attach("p2", USER, "A")
+    alone = [(await source.find_user(name)).value for name in names]
+    expected = sorted(alone, key=lambda each: fold_name(each.user.name))
+    for size in (1, 2, 3, 7, 8):
+        seen: list[StoredPrincipal] = []
+        page: Sequence[StoredPrincipal] = expected
+        while len(page) and len(seen) <= len(names):
+            after = fold_name(seen[-1].user.name) if seen else ""
+            found = await source.list_users(after, size)
+            page = found.value
+            assert found.revision == await source.revision()
+            assert len(page) <= size
+            seen += page
+        assert seen == expected
+
+
+async def test_a_page_of_users_is_of_one_snapshot(
+    control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await control.users.create("alice")
+    await control.policies.create("open", ALLOW_ALL)
+    before = (await source.find_user("alice")).value
+    revision = await source.revision()
+    real = principals.read_revision
+
+    async def read_and_write(connection) -> int:
+        found = await real(connection)
+        await control.attachments.attach("open", USER, "alice")
+        return found
+
+    monkeypatch.setattr(principals, "read_revision", read_and_write)
+    assert await source.list_users("", 10) == At(revision, [before])
 
 
 async def test_a_principal_without_anything_has_empty_lists(
@@ -123,17 +197,70 @@ async def test_what_no_record_can_be_called_is_simply_not_found(
 async def test_policies_are_loaded_all_or_by_id(
     control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await source.load_policies()).value == []
+    assert (await source.load_policies()).value == ([], [])
     stored = [(await control.policies.create(f"p{n}", f" {ALLOW_ALL}\n")).value for n in range(4)]
     loaded = await source.load_policies()
     assert loaded.revision == await source.revision()
-    assert sorted(loaded.value, key=lambda policy: policy.name) == stored
+    assert sorted(loaded.value.managed, key=lambda policy: policy.name) == stored
     wanted = {stored[1].id, stored[3].id, "ANPAGONE"}
     for limit in (source_module.SELECTED_LIMIT, 2):
         monkeypatch.setattr(source_module, "SELECTED_LIMIT", limit)
-        some = (await source.load_policies(wanted)).value
-        assert {policy.name for policy in some} == {"p1", "p3"}
-    assert (await source.load_policies([])).value == []
+        some = (await source.load_policies(wanted, ())).value
+        assert {policy.name for policy in some.managed} == {"p1", "p3"}
+        assert some.of_resources == []
+    assert (await source.load_policies([], [])).value == ([], [])
+
+
+async def test_policies_of_resources_are_loaded_all_or_by_arn(
+    control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arns = [f"arn:aws:s3:::bucket-{n}" for n in range(4)]
+    stored = [(await control.resource_policies.put(arn, f" {ALLOW_ALL}\n")).value for arn in arns]
+    policy = (await control.policies.create("open", ALLOW_ALL)).value
+    loaded = await source.load_policies()
+    assert loaded.revision == await source.revision()
+    assert sorted(loaded.value.of_resources, key=lambda each: each.resource) == stored
+    for limit in (source_module.SELECTED_LIMIT, 2):
+        monkeypatch.setattr(source_module, "SELECTED_LIMIT", limit)
+        wanted = [arns[1], arns[3], "arn:aws:s3:::BUCKET-2"]
+        some = (await source.load_policies([policy.id], wanted)).value
+        assert sorted(each.resource for each in some.of_resources) == [arns[1], arns[3]]
+        assert some.managed == [policy]
+
+
+async def test_policies_are_loaded_from_one_snapshot(
+    control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await control.policies.create("open", ALLOW_ALL)
+    before = await source.revision()
+    real = source_module.change_log.read_revision
+
+    async def read_and_write(connection) -> int:
+        revision = await real(connection)
+        await control.policies.update("open", document=DENY_ALL)
+        await control.resource_policies.put("arn:aws:s3:::photos", DENY_ALL)
+        return revision
+
+    monkeypatch.setattr(source_module.change_log, "read_revision", read_and_write)
+    loaded = await source.load_policies()
+    assert loaded.revision == before
+    assert [policy.document for policy in loaded.value.managed] == [ALLOW_ALL]
+    assert loaded.value.of_resources == []
+
+
+async def test_a_policy_whose_version_in_force_is_missing_is_loaded_without_a_document(
+    control: Control, source: SqlSource, database: Database
+) -> None:
+    policy = (await control.policies.create("open", DENY_ALL)).value
+
+    async def lose(connection) -> None:
+        await connection.execute(delete(policy_versions))
+
+    await database.write(lose)
+    assert (await source.load_policies()).value.managed == [replace(policy, document="")]
+    repaired = (await control.policies.update("open", document=DENY_ALL)).value
+    assert (repaired.version, repaired.document) == (2, DENY_ALL)
+    assert (await source.load_policies()).value.managed == [repaired]
 
 
 async def test_a_read_sees_one_state_while_others_write(control: Control, store: SqlStore) -> None:

@@ -2,25 +2,25 @@
 
 They are rows like any other policy, so that attaching, loading and listing know no special case; their origin
 keeps them read-only. An id follows from the name, so every installation has the same ones. A changed document
-is a new version and a change like any other. One that a newer software no longer has stays: it may be
-attached.
+is a new version and a change like any other; the oldest makes room. One that a newer software no longer has
+stays: it may be attached.
 """
 
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from authz.access.ports import ChangeKind
+from authz.control.policy_versions import add_version, make_room, put_in_force
 from authz.errors import ConflictError, quote
 from authz.identity.credential import POLICY_ID_PREFIX, RECORD_ID_BYTES
-from authz.identity.records import PolicyOrigin, fold_name
+from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.policy.canned import CannedPolicy
 from authz.store.sql.change_log import Changes, append, lock_revision
-from authz.store.sql.tables import policies
+from authz.store.sql.policies import SqlPolicies
 
 _SALT: Final = b"authz canned policy "
 
@@ -37,36 +37,37 @@ async def refresh_canned_policies(
     """Store what is new or changed, on a connection in a write transaction; return the newest revision."""
     revision = await lock_revision(connection)
     noted = Changes()
+    records = SqlPolicies(connection, noted)
     for policy in canned:
-        if await _refresh(connection, policy, now):
-            noted.note(ChangeKind.POLICY, canned_policy_id(policy.name))
+        await _refresh(records, policy, now)
     return await append(connection, noted) if noted else revision
 
 
-async def _refresh(connection: AsyncConnection, policy: CannedPolicy, now: float) -> bool:
-    same_name = policies.c.name_key == fold_name(policy.name)
-    stored = (await connection.execute(select(policies).where(same_name))).first()
-    written = {"document": policy.document, "description": policy.description, "updated_at": now}
-    if stored is None:
-        await connection.execute(insert(policies).values(**_new_row(policy, now), **written))
-        return True
-    if stored.origin != PolicyOrigin.AWS:
+async def _refresh(records: SqlPolicies, canned: CannedPolicy, now: float) -> None:
+    old = await records.find(canned.name)
+    if old is None:
+        await records.add(_new(canned, now))
+        return
+    if old.origin is not PolicyOrigin.AWS:
         raise ConflictError(
-            f"policy {quote(stored.name)} has the name of one that comes with the software; rename it first"
+            f"policy {quote(old.name)} has the name of one that comes with the software; rename it first"
         )
-    if (stored.document, stored.description) == (policy.document, policy.description):
-        return False
-    version = stored.version + (stored.document != policy.document)
-    await connection.execute(update(policies).where(same_name).values(version=version, **written))
-    return True
+    new = replace(old, description=canned.description)
+    if canned.document != old.document:
+        await make_room(records, old)
+        new = put_in_force(await add_version(records, new, canned.document, now), now)
+    if new != old:
+        await records.replace(old, replace(new, updated_at=now))
 
 
-def _new_row(policy: CannedPolicy, now: float) -> dict[str, object]:
-    return {
-        "id": canned_policy_id(policy.name),
-        "name": policy.name,
-        "name_key": fold_name(policy.name),
-        "origin": PolicyOrigin.AWS.value,
-        "version": 1,
-        "created_at": now,
-    }
+def _new(canned: CannedPolicy, now: float) -> ManagedPolicy:
+    return ManagedPolicy(
+        id=canned_policy_id(canned.name),
+        name=canned.name,
+        version=1,
+        document=canned.document,
+        description=canned.description,
+        created_at=now,
+        updated_at=now,
+        origin=PolicyOrigin.AWS,
+    )

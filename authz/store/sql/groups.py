@@ -16,6 +16,7 @@ from authz.control.ports import Slice
 from authz.identity.records import Group, User, fold_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import group_of, group_row, user_of
+from authz.store.sql.selections import USERS
 from authz.store.sql.tables import groups, memberships, users
 
 
@@ -50,7 +51,7 @@ class SqlGroups(Family):
 
     async def list_members(self, group_id: str, part: Slice) -> Sequence[User]:
         """Return the users in a group."""
-        members = select(users).join(memberships, memberships.c.user_id == users.c.id)
+        members = USERS.join(memberships, memberships.c.user_id == users.c.id)
         found = await self._slice(
             members.where(memberships.c.group_id == group_id), users.c.name_key, part
         )

@@ -1,11 +1,14 @@
-"""One statement that reads a user with everything that decides what it may do, and the revision it was read at.
+"""Users with everything that decides what they may do, and the revision they were read at.
 
-One statement is one snapshot and one round trip in both databases, which is what a cache miss on the data plane
-costs. It is a union of two halves: the user with its own policies (always at least one row, for the revision),
-and its groups with theirs, so that the two lists do not multiply.
+One user is read in one statement, which is one snapshot and one round trip in both databases: what a cache
+miss on the data plane costs. It is a union of two halves: the user with its own policies (always at least one
+row, for the revision), and its groups with theirs, so that the two lists do not multiply.
+
+A page of users is read in a few statements of one snapshot, since among many users, groups repeat.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -24,7 +27,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from authz.access.ports import At, StoredAccessKey, StoredPrincipal
 from authz.errors import UnavailableError
 from authz.identity.records import AccessKey, Group, Status, fold_name
+from authz.store.sql.change_log import read_revision
 from authz.store.sql.rows import group_of, user_of
+from authz.store.sql.selections import BOUNDARIES, IS_BOUNDARY, USER_COLUMNS, USERS
 from authz.store.sql.tables import (
     access_keys,
     group_policies,
@@ -43,6 +48,11 @@ _KEY_COLUMNS: Final = (
     access_keys.c.sealed_secret,
 )
 _NO_KEY: Final = tuple(null().label(column.name) for column in _KEY_COLUMNS)
+_GROUP_COLUMNS: Final = tuple(groups.c[name] for name in ("id", "name", "status", "created_at"))
+_NO_GROUP_COLUMNS: Final = tuple(
+    null().label(column.name) for column in USER_COLUMNS[len(_GROUP_COLUMNS) :]
+)
+"""What users have and groups do not, so that the halves have the same columns."""
 
 
 def _statement(
@@ -51,15 +61,19 @@ def _statement(
     own = select(
         state.c.revision,
         *key_columns,
-        *(users.c[name] for name in ("id", "name", "status", "created_at", "tags")),
+        *USER_COLUMNS,
         user_policies.c.policy_id,
-    ).select_from(owner.outerjoin(user_policies, user_policies.c.user_id == users.c.id))
+    ).select_from(
+        owner.outerjoin(BOUNDARIES, IS_BOUNDARY).outerjoin(
+            user_policies, user_policies.c.user_id == users.c.id
+        )
+    )
     through_groups = (
         select(
             null().label("revision"),
             *_NO_KEY,
-            *(groups.c[name] for name in ("id", "name", "status", "created_at")),
-            null().label("tags"),
+            *_GROUP_COLUMNS,
+            *_NO_GROUP_COLUMNS,
             group_policies.c.policy_id,
         )
         .select_from(
@@ -89,7 +103,7 @@ async def read_user(connection: AsyncConnection, name: str) -> At[StoredPrincipa
     """Read the user of this name, ignoring case."""
     rows = (await connection.execute(_BY_NAME, {"wanted": fold_name(name)})).all()
     own, through_groups = _halves(rows)
-    return At(own[0].revision, _principal(own, through_groups))
+    return At(own[0].revision, _one_principal(own, through_groups))
 
 
 async def read_access_key(
@@ -98,7 +112,7 @@ async def read_access_key(
     """Read the access key of exactly this id, with its sealed secret and its owner."""
     rows = (await connection.execute(_BY_KEY, {"wanted": access_key_id})).all()
     halves = _halves(rows)
-    owner = _principal(*halves)
+    owner = _one_principal(*halves)
     own = halves[0][0]
     if owner is None:
         return At(own.revision, None)
@@ -121,21 +135,72 @@ def _halves(rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[Row[Any]]]:
     return own, [row for row in rows if row.revision is None]
 
 
-def _principal(
+async def read_users(
+    connection: AsyncConnection, after: str, limit: int
+) -> At[Sequence[StoredPrincipal]]:
+    """Read at most `limit` users whose folded name is after `after`, in one snapshot that the caller began."""
+    revision = await read_revision(connection)
+    wanted = users.c.name_key > after
+    page = select(users.c.id).where(wanted).order_by(users.c.name_key).limit(limit)
+    found = await connection.execute(USERS.where(wanted).order_by(users.c.name_key).limit(limit))
+    own = await _pairs(
+        connection,
+        select(user_policies.c.user_id, user_policies.c.policy_id).where(
+            user_policies.c.user_id.in_(page)
+        ),
+    )
+    in_page = memberships.c.user_id.in_(page)
+    of_groups = await _pairs(
+        connection,
+        select(group_policies.c.group_id, group_policies.c.policy_id).where(
+            group_policies.c.group_id.in_(select(memberships.c.group_id).where(in_page))
+        ),
+    )
+    joined = await connection.execute(
+        select(memberships.c.user_id, *_GROUP_COLUMNS)
+        .join(groups, groups.c.id == memberships.c.group_id)
+        .where(in_page)
+    )
+    through = defaultdict[str, list[tuple[Group, str | None]]](list)
+    for row in joined:
+        group = group_of(row)
+        through[row.user_id] += [(group, policy_id) for policy_id in of_groups[group.id] or (None,)]
+    return At(revision, [_principal(row, own[row.id], through[row.id]) for row in found])
+
+
+async def _pairs(
+    connection: AsyncConnection, statement: Select[Any]
+) -> defaultdict[str, list[str]]:
+    found = defaultdict[str, list[str]](list)
+    for row in await connection.execute(statement):
+        found[row[0]].append(row.policy_id)
+    return found
+
+
+def _one_principal(
     own: Sequence[Row[Any]], through_groups: Sequence[Row[Any]]
 ) -> StoredPrincipal | None:
     if own[0].id is None:
         return None
-    grants, denies = {row.policy_id for row in own}, set[str | None]()
+    through = ((group_of(row), row.policy_id) for row in through_groups)
+    return _principal(own[0], (row.policy_id for row in own), through)
+
+
+def _principal(
+    row: Row[Any], own: Iterable[str | None], through: Iterable[tuple[Group, str | None]]
+) -> StoredPrincipal:
+    """Put together a user's row, the policies attached to it, and its groups with a policy of theirs each."""
+    grants, denies = set(own), set[str | None]()
     found: dict[str, Group] = {}
-    for row in through_groups:
-        group = found.setdefault(row.id, group_of(row))
-        (grants if group.status is Status.ENABLED else denies).add(row.policy_id)
+    for group, policy_id in through:
+        found[group.id] = group
+        (grants if group.status is Status.ENABLED else denies).add(policy_id)
     return StoredPrincipal(
-        user=user_of(own[0]),
+        user=user_of(row),
         groups=tuple(sorted(found.values(), key=lambda group: fold_name(group.name))),
         policy_ids=_sorted(grants),
         deny_only_policy_ids=_sorted(denies - grants),
+        boundary_id=row.boundary_id or "",
     )
 
 

@@ -4,7 +4,7 @@ A column that the records do not have is made here: `name_key`, the folded name 
 ordered by. A status or origin that no version of the software has written raises rather than being guessed,
 so a row that was changed by hand cannot turn into a grant.
 
-Not here: types and constraints (`tables.py`), queries (the families), sealed secrets.
+Not here: types and constraints (`tables.py`), queries (`selections.py`, the families), sealed secrets.
 """
 
 from typing import Any
@@ -16,6 +16,9 @@ from authz.identity.records import (
     Group,
     ManagedPolicy,
     PolicyOrigin,
+    PolicyRef,
+    PolicyVersion,
+    ResourcePolicy,
     Status,
     User,
     fold_name,
@@ -23,19 +26,28 @@ from authz.identity.records import (
 
 
 def user_of(row: Row[Any]) -> User:
-    """Read a row of `users`."""
+    """Read a row of `selections.USERS`."""
     return User(
         id=row.id,
         name=row.name,
         status=Status(row.status),
         created_at=row.created_at,
         tags=row.tags,
+        boundary=None if row.boundary_id is None else _boundary_of(row),
     )
+
+
+def _boundary_of(row: Row[Any]) -> PolicyRef:
+    origin = PolicyOrigin(row.boundary_origin)
+    return PolicyRef(id=row.boundary_id, name=row.boundary_name, origin=origin)
 
 
 def user_row(user: User) -> dict[str, object]:
     """Return the columns of `user`."""
-    return _named(user) | {"tags": user.tags}
+    return _named(user) | {
+        "tags": user.tags,
+        "boundary_id": None if user.boundary is None else user.boundary.id,
+    }
 
 
 def group_of(row: Row[Any]) -> Group:
@@ -72,7 +84,7 @@ def access_key_row(key: AccessKey) -> dict[str, object]:
 
 
 def policy_of(row: Row[Any]) -> ManagedPolicy:
-    """Read a row of `policies`."""
+    """Read a row of `selections.POLICIES`."""
     return ManagedPolicy(
         id=row.id,
         name=row.name,
@@ -82,19 +94,61 @@ def policy_of(row: Row[Any]) -> ManagedPolicy:
         created_at=row.created_at,
         updated_at=row.updated_at,
         origin=PolicyOrigin(row.origin),
+        last_version=row.last_version,
     )
 
 
 def policy_row(policy: ManagedPolicy) -> dict[str, object]:
-    """Return the columns of `policy`."""
+    """Return the columns of `policy`, without the highest version: that is written where versions are."""
     return {
         "id": policy.id,
         "name": policy.name,
         "name_key": fold_name(policy.name),
         "origin": policy.origin.value,
         "version": policy.version,
-        "document": policy.document,
         "description": policy.description,
+        "created_at": policy.created_at,
+        "updated_at": policy.updated_at,
+    }
+
+
+def policy_version_of(row: Row[Any]) -> PolicyVersion:
+    """Read a row of `policy_versions`."""
+    return PolicyVersion(
+        policy_id=row.policy_id,
+        version=row.version,
+        document=row.document,
+        created_at=row.created_at,
+    )
+
+
+def policy_version_row(version: PolicyVersion) -> dict[str, object]:
+    """Return the columns of `version`."""
+    return {
+        "policy_id": version.policy_id,
+        "version": version.version,
+        "document": version.document,
+        "created_at": version.created_at,
+    }
+
+
+def resource_policy_of(row: Row[Any]) -> ResourcePolicy:
+    """Read a row of `resource_policies`."""
+    return ResourcePolicy(
+        resource=row.resource,
+        version=row.version,
+        document=row.document,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def resource_policy_row(policy: ResourcePolicy) -> dict[str, object]:
+    """Return the columns of `policy`."""
+    return {
+        "resource": policy.resource,
+        "version": policy.version,
+        "document": policy.document,
         "created_at": policy.created_at,
         "updated_at": policy.updated_at,
     }

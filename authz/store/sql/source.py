@@ -1,24 +1,25 @@
 """What the data plane reads, from SQL: implements `access.ports.Source`.
 
-Every read but `hints` is one statement, and so one snapshot and one round trip. What a stranger sends (access
-key ids, names) is checked for being storable text at all before it travels: PostgreSQL refuses a NUL, both
-refuse half a surrogate pair, and a refusal must look like any other unknown key.
+Every read is one snapshot. What a stranger's request waits for is one statement as well, and so one round trip.
+What a stranger sends (access key ids, names) is checked for being storable text at all before it travels:
+PostgreSQL refuses a NUL, both refuse half a surrogate pair, and a refusal must look like any other unknown key.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select, true
+from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from authz.access.ports import At, ChangeBatch, StoredAccessKey, StoredPrincipal
+from authz.access.ports import At, ChangeBatch, StoredAccessKey, StoredPolicies, StoredPrincipal
 from authz.errors import InvalidError
 from authz.identity.credential import check_name, is_access_key_id
-from authz.identity.records import ManagedPolicy
+from authz.identity.records import ManagedPolicy, ResourcePolicy
 from authz.store.sql import change_log, hints, principals
 from authz.store.sql.engine import Database
-from authz.store.sql.rows import policy_of
-from authz.store.sql.tables import policies, state
+from authz.store.sql.rows import policy_of, resource_policy_of
+from authz.store.sql.selections import POLICIES
+from authz.store.sql.tables import policies, resource_policies
 
 SELECTED_LIMIT: Final = 500
 """Most ids named in a statement; who wants more reads them all and picks."""
@@ -41,15 +42,18 @@ class SqlSource:
         )
 
     async def load_policies(
-        self, ids: Collection[str] | None = None
-    ) -> At[Sequence[ManagedPolicy]]:
-        """Return all managed policies, or those of `ids` that exist."""
-        wanted = None if ids is None or len(ids) > SELECTED_LIMIT else tuple(ids)
-        loaded = await self._database.ask(lambda connection: _read_policies(connection, wanted))
-        if ids is None or wanted is not None:
-            return loaded
-        picked = frozenset(ids)
-        return At(loaded.revision, [policy for policy in loaded.value if policy.id in picked])
+        self, ids: Collection[str] | None = None, resources: Collection[str] | None = None
+    ) -> At[StoredPolicies]:
+        """Return all policies, or the managed ones of `ids` and those of `resources` that exist."""
+
+        async def work(connection: AsyncConnection) -> At[StoredPolicies]:
+            revision = await change_log.read_revision(connection)
+            managed = await _read_managed(connection, ids)
+            return At(
+                revision, StoredPolicies(managed, await _read_of_resources(connection, resources))
+            )
+
+        return await self._database.read(work)
 
     async def find_access_key(self, access_key_id: str) -> At[StoredAccessKey | None]:
         """Return the access key with exactly this id, its sealed secret and its owner, or `None`."""
@@ -67,18 +71,37 @@ class SqlSource:
             return At(await self.revision(), None)
         return await self._database.ask(lambda connection: principals.read_user(connection, name))
 
+    async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:
+        """Return at most `limit` users in the order of their folded names, from the first after `after`."""
+        return await self._database.read(
+            lambda connection: principals.read_users(connection, after, limit)
+        )
+
     def hints(self) -> AsyncIterator[int]:
         """Yield a hint whenever the log may have grown; see `access.ports.Source.hints`."""
         return hints.hints(self._database)
 
 
-async def _read_policies(
-    connection: AsyncConnection, ids: tuple[str, ...] | None
-) -> At[Sequence[ManagedPolicy]]:
-    wanted = true() if ids is None else policies.c.id.in_(ids)
-    rows = (
-        await connection.execute(
-            select(state.c.revision, policies).select_from(state.outerjoin(policies, wanted))
-        )
-    ).all()
-    return At(rows[0].revision, [policy_of(row) for row in rows if row.id is not None])
+async def _read_managed(
+    connection: AsyncConnection, ids: Collection[str] | None
+) -> Sequence[ManagedPolicy]:
+    found = await connection.execute(_selected(POLICIES, policies.c.id, ids))
+    stored = (policy_of(row) for row in found)
+    picked = None if ids is None else frozenset(ids)
+    return [policy for policy in stored if picked is None or policy.id in picked]
+
+
+async def _read_of_resources(
+    connection: AsyncConnection, resources: Collection[str] | None
+) -> Sequence[ResourcePolicy]:
+    every = select(resource_policies)
+    found = await connection.execute(_selected(every, resource_policies.c.resource, resources))
+    stored = (resource_policy_of(row) for row in found)
+    picked = None if resources is None else frozenset(resources)
+    return [policy for policy in stored if picked is None or policy.resource in picked]
+
+
+def _selected(every: Select[Any], key: Column[str], keys: Collection[str] | None) -> Select[Any]:
+    if keys is None or len(keys) > SELECTED_LIMIT:
+        return every
+    return every.where(key.in_(tuple(keys)))

@@ -19,6 +19,7 @@ from authz.store.sql.change_log import RETAINED_REVISIONS, Changes, append, lock
 from authz.store.sql.engine import Database
 from authz.store.sql.groups import SqlGroups
 from authz.store.sql.policies import SqlPolicies
+from authz.store.sql.resource_policies import SqlResourcePolicies
 from authz.store.sql.users import SqlUsers
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class SqlUnit:
         self.groups = SqlGroups(connection, changes)
         self.access_keys = SqlAccessKeys(connection, changes)
         self.policies = SqlPolicies(connection, changes)
+        self.resource_policies = SqlResourcePolicies(connection, changes)
         self.attachments = SqlAttachments(connection, changes)
 
 

@@ -89,7 +89,9 @@ users: Final = Table(
     Column("status", String(16), nullable=False),
     Column("tags", Tags, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("boundary_id", KEY, ForeignKey("policies.id")),
     UniqueConstraint("name_key"),
+    Index(None, "boundary_id"),
 )
 
 groups: Final = Table(
@@ -130,12 +132,33 @@ policies: Final = Table(
     Column("name", Text, nullable=False),
     Column("name_key", KEY, nullable=False),
     Column("origin", String(16), nullable=False),
+    # The one in force; its document is in `policy_versions`.
     Column("version", Integer, nullable=False),
-    Column("document", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    # Only counts up, so that no number is given twice. SQLite adds no such column without a default.
+    Column("last_version", Integer, nullable=False, server_default="1"),
     UniqueConstraint("name_key"),
+)
+
+policy_versions: Final = Table(
+    "policy_versions",
+    metadata,
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+resource_policies: Final = Table(
+    "resource_policies",
+    metadata,
+    Column("resource", KEY, primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
 )
 
 user_policies: Final = Table(

@@ -7,13 +7,14 @@ deleted one is another row with another id.
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
 from authz.identity.records import User, fold_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import user_of, user_row
+from authz.store.sql.selections import USERS
 from authz.store.sql.tables import users
 
 
@@ -22,19 +23,17 @@ class SqlUsers(Family):
 
     async def find(self, name: str) -> User | None:
         """Return the user of this name, ignoring case."""
-        row = await self._first(select(users).where(users.c.name_key == fold_name(name)))
+        row = await self._first(USERS.where(users.c.name_key == fold_name(name)))
         return None if row is None else user_of(row)
 
     async def find_all(self, names: Collection[str]) -> Sequence[User]:
         """Return those users of these names that exist, in any order."""
         keys = {fold_name(name) for name in names}
-        return [
-            user_of(row) for row in await self._all(select(users).where(users.c.name_key.in_(keys)))
-        ]
+        return [user_of(row) for row in await self._all(USERS.where(users.c.name_key.in_(keys)))]
 
     async def list(self, part: Slice) -> Sequence[User]:
         """Return users whose folded name is after `part.after`."""
-        return [user_of(row) for row in await self._slice(select(users), users.c.name_key, part)]
+        return [user_of(row) for row in await self._slice(USERS, users.c.name_key, part)]
 
     async def add(self, user: User) -> None:
         """Store a new user."""
@@ -55,6 +54,11 @@ class SqlUsers(Family):
         """Delete a user."""
         self._note(user)
         await self._connection.execute(delete(users).where(users.c.id == user.id))
+
+    async def list_bounded_by(self, policy_id: str, part: Slice) -> Sequence[User]:
+        """Return users whose permissions boundary is this policy."""
+        bounded = USERS.where(users.c.boundary_id == policy_id)
+        return [user_of(row) for row in await self._slice(bounded, users.c.name_key, part)]
 
     def _note(self, user: User) -> None:
         self._changes.note(ChangeKind.USER, user.id)
