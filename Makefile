@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 
 FUZZ_EXAMPLES ?= 40000
 
-.PHONY: help setup run demo test test-long fuzz lint format wire lock bench bench-freshness clean
+.PHONY: help setup run demo test test-long fuzz mutate lint format wire lock bench bench-freshness clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | awk -F':.*  ## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-long: $(STAMP)  ## Run the soak and scale tests as well
 
 fuzz: $(STAMP)  ## Search for a policy that two evaluators disagree on: a million cases, a night; failures are kept, shrunk
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/properties --timeout=0
+
+mutate: $(STAMP)  ## Change the engine in one place at a time and see whether a test notices: an hour; MUTATE=paths for less
+	@nice $(BIN)/python scripts/mutate.py $(MUTATE)
 
 lint: $(STAMP)  ## Check format, style, types, the import contract, protos and generated code
 	@echo "== ruff";         $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
