@@ -106,6 +106,17 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(_text(name).strip() for name in listed if _text(name).strip())
 
 
+def _networks(value: object) -> tuple[str, ...]:
+    for name in (names := _names(value)):
+        try:
+            ipaddress.ip_network(name)
+        except ValueError:
+            raise InvalidError(
+                f"{quote(name)} is neither an IP address nor a network, such as `10.0.0.0/8`"
+            ) from None
+    return names
+
+
 def _choice(*known: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if _text(value) not in known:
@@ -188,6 +199,13 @@ class Settings:
         _whole(0, 16), 0, "proxies in front of Envoy whose X-Forwarded-For is believed"
     )
 
+    trusted_proxies: tuple[str, ...] = _setting(
+        _networks,
+        ("127.0.0.0/8", "::1"),
+        "addresses and networks of the proxies that hand bucket policies to the HTTP port; what they "
+        "say about the client is believed",
+    )
+
     access_max_staleness: float = _setting(
         _duration(0.1, 86400),
         300.0,
@@ -201,6 +219,9 @@ class Settings:
     )
     access_concurrent_loads: int = _setting(
         _whole(1, 1000), 16, "principals read from the database at a time; as many again may wait"
+    )
+    access_remembered_decisions: int = _setting(
+        _whole(0, 10_000), 1000, "last answers kept to be explained by their ids; 0: none"
     )
     access_revision_wait: float = _setting(
         _duration(0, 60), 2.0, "how long a check waits for the revision it demands"
