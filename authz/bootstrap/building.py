@@ -127,7 +127,9 @@ def build_surfaces(
     )
     refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous)
     authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
-    explanation = ExplanationSurface(refs, plane.authorizer, plane.refresher, gate, clock)
+    explanation = ExplanationSurface(
+        authorization, refs, plane.authorizer, plane.refresher, gate, clock
+    )
     authentication = AuthenticationSurface(
         plane.authenticator,
         plane.authorizer,

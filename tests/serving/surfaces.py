@@ -64,7 +64,9 @@ class Surfaces:
         authorization = AuthorizationSurface(
             refs, world.authorizer, world.refresher, metrics, clock
         )
-        explanation = ExplanationSurface(refs, world.authorizer, world.refresher, self.gate, clock)
+        explanation = ExplanationSurface(
+            authorization, refs, world.authorizer, world.refresher, self.gate, clock
+        )
         authentication = AuthenticationSurface(
             world.authenticator, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),

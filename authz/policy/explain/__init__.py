@@ -2,7 +2,8 @@
 
 Slow and allocating, for people: `Explain`, the simulator, the console. It walks the documents element by
 element instead of using the index of `decide`, and tries every listed pattern by itself; a property test holds
-the two to the same answer. Single statements are `elements.py`, what would have to change is `changes.py`.
+the two to the same answer. Single statements are `elements.py`, what would have to change is `changes.py`, and
+what applies if something else were in force is `hypothesis.py`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from authz.policy.explain.elements import (
     ElementOutcome,
     StatementExplanation,
 )
+from authz.policy.explain.facts import Fact, FactSource, list_facts
+from authz.policy.explain.hypothesis import Hypothesis
 from authz.policy.explain.layers import ExplainedSet, PolicyExplanation, explain_set
 from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, PrincipalKind
@@ -35,9 +38,13 @@ __all__ = [
     "ElementExplanation",
     "ElementOutcome",
     "Explanation",
+    "Fact",
+    "FactSource",
+    "Hypothesis",
     "PolicyExplanation",
     "StatementExplanation",
     "explain",
+    "list_facts",
 ]
 
 

@@ -57,7 +57,9 @@ def describe_changes(
         for decision in one.denies
         if decision.statement is not None
     ]
-    return (*denies, *(_describe_missing(request, group) for group in missing))
+    allows = (_describe_missing(request, group) for group in missing)
+    # Of several sets of session policies each may have to change, and the same may be said of each.
+    return tuple(dict.fromkeys((*denies, *allows)))
 
 
 def _describe_unreadable(explained: Iterable[ExplainedSet]) -> Iterator[str]:
