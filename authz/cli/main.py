@@ -46,6 +46,8 @@ COMMANDS: Final = {
         "questions", "check", "Ask whether a user may do something; the exit code answers."
     ),
     "explain": Entry("questions", "explain", "Tell why a user may or may not do something."),
+    "who-can": Entry("reach", "who_can", "List who may do something."),
+    "allowed-actions": Entry("reach", "allowed_actions", "List what a user may do to something."),
     "completion": Entry("completion", "completion", "Print the completion script of a shell."),
 }
 
