@@ -40,6 +40,9 @@ def verdict(statement, resource="arn:aws:s3:::home/alice/k", version="2012-10-17
         ("arn:aws:s3:::home/${aws:username}?", "a", "ab", ALLOWED),
         ("arn:aws:s3:::home/${aws:username}?", "a", "a", NOTHING),
         ("arn:aws:s3:::home/${aws:username}?", "a", "abc", NOTHING),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "b/x*y", ALLOWED),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "b/xzy", NOTHING),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "x*y", NOTHING),
         ("arn:aws:s3:::home/*${aws:username}", "a", "b/a", ALLOWED),
         ("arn:aws:s3:::home/*${aws:username}", "a", "b/ab", NOTHING),
         ("arn:aws:s3:::${aws:username}/*/k", "a", "a/b/k", NOTHING),
@@ -78,6 +81,17 @@ def test_a_default_stands_in_for_a_missing_value(template, value, expected):
             decide(a_request(resource=f"arn:aws:s3:::{resource}", facts=facts), policies).is_allowed
             is is_allowed
         )
+
+
+def test_a_value_may_be_empty_and_is_then_no_text():
+    facts = {"aws:x": ""}
+    policies = a_set(a_statement(Resource="arn:aws:s3:::b/${aws:x}*"))
+    assert decide(a_request(facts=facts), policies).is_allowed
+    below = a_request(resource="arn:aws:s3:::b/", facts=facts, is_prefix=True)
+    assert decide(below, policies).is_allowed
+    inside = a_set(a_statement(Resource="arn:aws:s3:::b/${aws:x}k"))
+    assert decide(a_request(facts=facts), inside).is_allowed
+    assert not decide(below, inside).is_allowed
 
 
 def test_the_part_of_a_tag_key_after_the_slash_keeps_its_case():
