@@ -24,18 +24,20 @@ from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
+from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
+from authz.formats.admin_v1 import arn_of_policy
+from authz.formats.admin_v1_policies import parse_holder
 from authz.formats.http_routes import HttpRoutes, parse_mappings
-from authz.formats.iam_json import parse_policy
+from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
 from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
-from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.identity.sealing import KeyRing
-from authz.policy.arn import canned_policy_arn, policy_arn
-from authz.policy.compile import compile_policy
-from authz.serving import admin_handlers
+from authz.policy.compile import compile_policy, compile_resource_policy
+from authz.policy.resource_policies import check_within
+from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -158,14 +160,17 @@ def _build_admin(
     users, groups = Users(store, clock), Groups(store, clock)
     policies = PolicyRecords(store, clock, check_document)
     access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
+    resource_policies = ResourcePolicies(store, clock, check_resource_document)
+    user_handlers = admin_handlers.UserHandlers(users, policies, account)
     handlers = (
-        admin_handlers.UserHandlers(users, account),
+        user_handlers,
         admin_handlers.AccessKeyHandlers(access_keys, users),
         admin_handlers.GroupHandlers(groups, users, account),
-        admin_handlers.PolicyHandlers(policies, account),
-        admin_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
+        admin_policy_handlers.PolicyHandlers(policies, account, clock),
+        admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
+        admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
     )
-    return AdminSurface(gate, account, handlers).methods
+    return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 
 
 def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
@@ -199,11 +204,12 @@ def check_document(document: str) -> None:
     compile_policy(parse_policy(document), arn="", version=1)
 
 
-def arn_of_policy(policy: ManagedPolicy, account: str) -> str:
-    """Return a managed policy's ARN: those that come with the software stand in the account called `aws`."""
-    if policy.origin is PolicyOrigin.AWS:
-        return canned_policy_arn(policy.name)
-    return policy_arn(account, policy.name)
+def check_resource_document(document: str, resource: str) -> None:
+    """Refuse a document that would not be enforced as written, or that reaches beyond `resource`."""
+    parse_holder(resource)
+    policy = parse_policy(document, kind=RESOURCE_POLICY)
+    check_within(policy, resource)
+    compile_resource_policy(policy, arn=resource, version=1)
 
 
 def grpc_config(settings: Settings) -> GrpcConfig:

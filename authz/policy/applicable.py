@@ -13,9 +13,17 @@ from authz.policy.decision import Layer
 from authz.policy.request import AccessRequest, PrincipalKind
 
 ROOT_ALWAYS_MAY: Final = frozenset(
-    {"s3:deletebucketpolicy", "s3:getbucketpolicy", "s3:putbucketpolicy"}
+    {
+        "s3:deletebucketpolicy",
+        "s3:getbucketpolicy",
+        "s3:putbucketpolicy",
+        "authz:deleteresourcepolicy",
+        "authz:getresourcepolicy",
+        "authz:putresourcepolicy",
+    }
 )
-"""What no bucket policy keeps root from, so that nobody locks a bucket for good (AWS, "PutBucketPolicy")."""
+"""What no resource policy keeps root from, so that nobody locks a bucket for good (AWS, "PutBucketPolicy"), or
+another resource."""
 
 WITHOUT_IDENTITY_POLICIES: Final = (PrincipalKind.ROOT, PrincipalKind.ANONYMOUS)
 """Whom identity policies do not concern: one needs none, the other has no identity."""

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from envoy.service.auth.v3 import external_auth_pb2
 
 from authz.access.entries import UserEntry
+from authz.bootstrap.building import check_resource_document
+from authz.control.resource_policies import ResourcePolicies
 from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
 from authz.identity.principal import ANONYMOUS
 from authz.identity.sigv4 import sign_headers
-from authz.serving import admin_handlers
+from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -72,12 +74,15 @@ class Surfaces:
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
+        self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
+        users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
         handlers = (
-            admin_handlers.UserHandlers(control.users, ACCOUNT),
+            users,
             admin_handlers.AccessKeyHandlers(control.access_keys, control.users),
             admin_handlers.GroupHandlers(control.groups, control.users, ACCOUNT),
-            admin_handlers.PolicyHandlers(control.policies, ACCOUNT),
-            admin_handlers.AttachmentHandlers(
+            admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
+            admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
+            admin_policy_handlers.AttachmentHandlers(
                 control.attachments, control.users, control.groups, control.policies
             ),
         )
@@ -88,7 +93,7 @@ class Surfaces:
                 **explanation.methods,
                 **authentication.methods,
             },
-            "admin": AdminSurface(self.gate, ACCOUNT, handlers).methods,
+            "admin": AdminSurface(self.gate, ACCOUNT, handlers, users.find_boundary).methods,
         }
         self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}
 

@@ -27,6 +27,7 @@ class Origin(StrEnum):
 
     AWS = "aws"
     MINIO = "minio"
+    AUTHZ = "authz"
 
 
 class KeyType(StrEnum):
