@@ -84,7 +84,7 @@ class ExplanationSurface:
 
     def _resource_of(self, question: Question, found: Found) -> str:
         entry = owner_of(found)
-        return _resource_of(entry.principal if entry else self._refs.stranger(question.principal))
+        return resource_of(entry.principal if entry else self._refs.stranger(question.principal))
 
     async def _apart(self, work: Callable[[], T]) -> T:
         """Do what takes long where it holds up no decision, one at a time."""
@@ -142,7 +142,7 @@ class ExplanationSurface:
 
     async def _find_decision(self, decision_id: str, raw: bytes, call: Call) -> Answer:
         answer = self._authorizer.find_answer(decision_id)
-        about = ANY if answer is None else _resource_of(answer.request.principal)
+        about = ANY if answer is None else resource_of(answer.request.principal)
         try:
             await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
         except ForbiddenError:
@@ -179,6 +179,6 @@ def _is_enabled(found: Found, owner: UserEntry) -> bool:
     return owner.is_enabled and not (isinstance(found, KeyEntry) and not found.is_enabled)
 
 
-def _resource_of(principal: Principal) -> str:
+def resource_of(principal: Principal) -> str:
     """Return what the caller must have a right to: the ARN of whom it asks about, or `*` for who has none."""
     return principal.arn if split_arn(principal.arn) else ANY

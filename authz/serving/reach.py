@@ -2,7 +2,7 @@
 
 Both are answered from the compiled policies by `policy/reach.py`, without a request: what a condition of the
 request decides is said to be conditional. They show what policies say, so they are signed and admitted like
-`Explain`.
+`Explain`: for the principal that is asked about, and for `*` where that is everybody.
 
 Both can be long work on the loop that decides: they let others go first every millisecond, only a few run at a
 time, and no one runs for ever. A walk over all users reads a page at a time and answers from one revision a
@@ -20,7 +20,7 @@ from authz.access.authorizer import Authorizer
 from authz.access.entries import KeyEntry, UserEntry
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
-from authz.errors import InvalidError, NotFoundError, OverloadedError
+from authz.errors import InvalidError, NotFoundError, OverloadedError, UnavailableError
 from authz.formats.authz_v1 import ACTION_LIMIT
 from authz.formats.authz_v1_reach import (
     ActionsQuestion,
@@ -35,6 +35,7 @@ from authz.formats.authz_v1_reach import (
 from authz.identity.records import fold_name
 from authz.policy import catalog
 from authz.policy.applicable import Applicable
+from authz.policy.arn import ANY
 from authz.policy.compile import PolicySet
 from authz.policy.reach import Certainty, find_certainty, find_reach, list_spelled_actions
 from authz.policy.request import (
@@ -46,9 +47,9 @@ from authz.policy.request import (
 )
 from authz.serving.authorization import SERVICE
 from authz.serving.call import Call, Methods
-from authz.serving.explanation import EXPLAIN_ACTION
+from authz.serving.explanation import EXPLAIN_ACTION, resource_of
 from authz.serving.gate import Gate
-from authz.serving.principal_refs import PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
 
 CONCURRENT: Final = 4
 """Questions of these two kinds that one process works on at a time; further ones are turned away."""
@@ -101,10 +102,14 @@ class ReachSurface:
     async def list_allowed_actions(self, raw: bytes, call: Call) -> bytes:
         """List what a principal may do to a resource, all on one revision."""
         question = parse_list_allowed_actions(raw)
-        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, "*")
+        await self._refresher.wait_for(question.at_least_revision)
+        about = self._resource_of(question, await self._refs.load(question.principal))
+        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
         with self._slot():
-            await self._refresher.wait_for(question.at_least_revision)
+            # Meanwhile the name or the key may have come to mean somebody else.
             found = await self._refs.load(question.principal)
+            if self._resource_of(question, found) != about:
+                raise UnavailableError("the principal is changing")
             self._authorizer.check_age()
             entry = owner_of(found)
             if entry is None:
@@ -121,12 +126,16 @@ class ReachSurface:
                 raise OverloadedError("listing what these policies allow takes too long") from None
             return render_list_allowed_actions(allowed, revision)
 
+    def _resource_of(self, question: ActionsQuestion, found: Found) -> str:
+        entry = owner_of(found)
+        return resource_of(entry.principal if entry else self._refs.stranger(question.principal))
+
     async def who_can(self, raw: bytes, call: Call) -> AsyncGenerator[bytes, None]:
         """Stream who may do an action to a resource, a message a page of users."""
         question = parse_who_can(raw)
-        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, "*")
+        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, ANY)
+        await self._refresher.wait_for(question.at_least_revision)
         with self._slot():
-            await self._refresher.wait_for(question.at_least_revision)
             walk = _Walk(question, self._principals, self._authorizer, self._root, self._anonymous)
             place: Place | None = question.start
             left = question.limit or sys.maxsize

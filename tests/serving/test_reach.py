@@ -261,6 +261,26 @@ async def test_only_who_may_see_policies_may_ask(surfaces, who_can, list_actions
         await anext(surfaces.stream(WHO, question[WHO].SerializeToString()))
 
 
+async def test_who_may_see_the_policies_of_one_may_ask_about_that_one(
+    list_actions, who_can, staff, world
+):
+    control = world.control
+    about_bob = policy(action="iam:SimulatePrincipalPolicy", resource=arn("bob"))
+    await give(world, "helper", about=about_bob)
+    made = (await control.access_keys.create("helper")).value
+    await world.settle()
+    credential = (made.key.id, made.secret.reveal())
+    assert (await list_actions(user_name="BOB", credential=credential)).actions
+    for refused in (
+        list_actions(user_name="alice", credential=credential),
+        list_actions(user_name="nobody", credential=credential),
+        list_actions(anonymous=True, credential=credential),
+        who_can(credential=credential),
+    ):
+        with pytest.raises(ForbiddenError):
+            await refused
+
+
 async def test_a_signed_question_is_answered_once(surfaces, staff):
     raw = wire.WhoCanRequest(action=GET, resource=OBJECT).SerializeToString()
     metadata = surfaces.signed(WHO, raw, ROOT)
