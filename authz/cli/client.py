@@ -62,7 +62,10 @@ class Client:
         )
 
     def pages(self, method: str, request: Any, answer: type[M]) -> Iterator[M]:
-        """Call a listing until its last page; `request` is written to."""
+        """Call a listing until its last page; `request` is written to. One without pages is called once."""
+        if "page_token" not in request.DESCRIPTOR.fields_by_name:
+            yield self.call(method, request, answer)
+            return
         request.page_size = PAGE_SIZE
         for _ in range(PAGES_LIMIT):
             page: Any = self.call(method, request, answer)

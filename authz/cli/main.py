@@ -42,6 +42,11 @@ COMMANDS: Final = {
         "policy",
         "Write, show, attach, detach, validate and test policies.",
     ),
+    "resource-policy": Entry(
+        "resource_policies",
+        "resource_policy",
+        "Write, show and delete policies of buckets and the like.",
+    ),
     "check": Entry(
         "questions", "check", "Ask whether a user may do something; the exit code answers."
     ),
