@@ -242,7 +242,24 @@ def test_of_no_value_at_all_none_differs_from_a_variable_that_has_none_either():
 
 
 @pytest.mark.parametrize(
-    "text", ["${", "${}", "${aws:a", "${aws:a,}", "${aws:a, b}", "${aws:${b}}", "${,'x'}", "a${*x}"]
+    "text",
+    [
+        "${",
+        "${}",
+        "${aws:a",
+        "${aws:a,}",
+        "${aws:a, b}",
+        "${aws:${b}}",
+        "${,'x'}",
+        "a${*x}",
+        "${aws:a*}",
+        "${aws:a?}",
+        "${aws:a$}",
+        "${aws:a'}",
+        "${aws:a{}",
+        "${aws:a, 'b'c}",
+        "${aws:a 'b'}",
+    ],
 )
 def test_a_malformed_variable_is_refused_with_its_place(text):
     with pytest.raises(ParseError, match=r"malformed policy variable in `.*` at here"):
@@ -253,6 +270,10 @@ def test_a_malformed_variable_is_refused_with_its_place(text):
     ("${username}", "has no prefix"),
     ("${aws:groups}", "holds several values"),
     ("${JWT:Groups, 'x'}", "holds several values"),
+    ("${ldap:groups}", "holds several values"),
+    ("${aws:TagKeys}", "holds several values"),
+    ("${aws:PrincipalOrgPaths}", "holds several values"),
+    ("${s3:RequestObjectTagKeys}", "holds several values"),
 ])  # fmt: skip
 def test_a_variable_that_can_never_have_a_value_is_refused(text, message):
     with pytest.raises(ParseError, match=message):
