@@ -9,6 +9,8 @@ import contextlib
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import ip_network
 from os import open as os_open
 from pathlib import Path
 from typing import Any, TextIO
@@ -41,13 +43,16 @@ from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
+from authz.serving.bucket_policies import BucketPolicies
 from authz.serving.call import Methods
 from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.grpc.server import GrpcConfig
+from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
 from authz.serving.principal_refs import PrincipalRefs
+from authz.serving.reach import ReachSurface
 from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -65,7 +70,11 @@ def build_data_plane(
 ) -> DataPlane:
     """Build what decides, reading from `source`."""
     settings, metrics, clock = service.settings, service.metrics, service.clock
-    policies = Policies(parse_policy, lambda policy: arn_of_policy(policy, settings.account_id))
+    policies = Policies(
+        parse_policy,
+        partial(parse_policy, kind=RESOURCE_POLICY),
+        lambda policy: arn_of_policy(policy, settings.account_id),
+    )
     principals = Principals(
         source,
         policies,
@@ -91,6 +100,7 @@ def build_data_plane(
         metrics,
         clock,
         max_staleness=settings.access_max_staleness,
+        remembered=settings.access_remembered_decisions,
     )
     nothing = policies.handle((), ())
     root_entry = KeyEntry(
@@ -132,6 +142,15 @@ def build_surfaces(
     explanation = ExplanationSurface(
         authorization, refs, plane.authorizer, plane.refresher, gate, clock
     )
+    reach = ReachSurface(
+        refs,
+        plane.principals,
+        plane.authorizer,
+        plane.refresher,
+        gate,
+        plane.root.owner,
+        plane.anonymous,
+    )
     authentication = AuthenticationSurface(
         plane.authenticator,
         plane.authorizer,
@@ -145,6 +164,7 @@ def build_surfaces(
         "authz_v1": {
             **authorization.methods,
             **explanation.methods,
+            **reach.methods,
             **authentication.methods,
         },
         "admin": _build_admin(service, plane, database, key_ring, gate),
@@ -173,7 +193,31 @@ def _build_admin(
     return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 
 
-def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
+def build_bucket_policies(
+    service: Service, plane: DataPlane, database: Database
+) -> BucketPoliciesApp:
+    """Build what answers S3's requests about bucket policies on the HTTP port."""
+    settings, clock = service.settings, service.clock
+    store = SqlStore(database, on_commit=plane.refresher.hint)
+    surface = BucketPolicies(
+        plane.authenticator,
+        plane.authorizer,
+        plane.refresher,
+        ResourcePolicies(store, clock, check_resource_document),
+        _build_s3_mapping(settings),
+        service.metrics,
+        clock,
+        anonymous=plane.anonymous,
+        account=settings.account_id,
+    )
+    return BucketPoliciesApp(
+        surface,
+        proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
+        trusted_hops=settings.trusted_hops,
+    )
+
+
+def _build_s3_mapping(settings: Settings) -> S3Mapping:
     is_minio = settings.s3_store == "minio"
     config = S3Config(
         domains=settings.s3_domains,
@@ -184,8 +228,12 @@ def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
         unknown_subresources=MINIO_UNKNOWN if is_minio else frozenset(),
         refused_parameters=MINIO_PARAMETERS if is_minio else frozenset(),
     )
+    return S3Mapping(config)
+
+
+def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
     routes = _read_routes(settings.http_routes_file)
-    return {S3: S3Mapping(config), **{one.name: RoutesMapping(one) for one in routes}}
+    return {S3: _build_s3_mapping(settings), **{one.name: RoutesMapping(one) for one in routes}}
 
 
 def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:

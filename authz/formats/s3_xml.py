@@ -77,8 +77,11 @@ def render_error(code: str, message: str, resource: str, request_id: str) -> byt
 
 
 def render_policy_status(*, is_public: bool) -> bytes:
-    """Render the answer of GetBucketPolicyStatus."""
-    value = "TRUE" if is_public else "FALSE"
+    """Render the answer of GetBucketPolicyStatus.
+
+    In lower case, which every SDK reads: botocore takes `TRUE`, as S3's documentation writes it, for false.
+    """
+    value = "true" if is_public else "false"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<PolicyStatus xmlns="{NAMESPACE}"><IsPublic>{value}</IsPublic></PolicyStatus>'

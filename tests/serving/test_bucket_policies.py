@@ -79,7 +79,7 @@ async def test_deleting_a_policy_that_is_not_there_is_done_already(root):
     assert (await root.send("DELETE")).status == 204
 
 
-@pytest.mark.parametrize(("principal", "expected"), [("*", "TRUE"), ({"AWS": ALICE}, "FALSE")])
+@pytest.mark.parametrize(("principal", "expected"), [("*", "true"), ({"AWS": ALICE}, "false")])
 async def test_the_status_says_whether_a_policy_is_public(root, principal, expected):
     await root.put(statement(principal))
     status = await root.send(query="policyStatus")

@@ -207,7 +207,7 @@ async def test_a_bucket_policy_is_set_and_read_over_the_wire(site):
     assert (got.status, got.body) == (200, document)
     assert got.headers["content-type"] == "application/json"
     status = await site.ask(query="policyStatus")
-    assert b"<IsPublic>TRUE</IsPublic>" in status.body
+    assert b"<IsPublic>true</IsPublic>" in status.body
     assert (await site.ask("DELETE")).status == 204
     assert (await site.ask()).status == 404
 
