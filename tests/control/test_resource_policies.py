@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 
+from authz.control import resource_policies as resource_policies_module
 from authz.control.limits import RESOURCE_BYTES
 from authz.control.resource_policies import ResourcePolicies
-from authz.errors import InvalidError, NotFoundError, ParseError
+from authz.errors import InUseError, InvalidError, NotFoundError, ParseError
 from authz.policy.arn import policy_holder
 from authz.store.sql.engine import Database
 from authz.store.sql.source import SqlSource
@@ -45,6 +46,20 @@ async def test_a_deleted_policy_is_gone_and_counted_anew(
     assert (await control.resource_policies.put(BUCKET, ALLOW_ALL)).value.version == 1
 
 
+async def test_the_number_of_resources_with_a_policy_is_bounded(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource_policies_module, "RESOURCE_POLICIES", 2)
+    others = [f"{BUCKET}-{number}" for number in range(2)]
+    for resource in others:
+        await control.resource_policies.put(resource, ALLOW_ALL)
+    with pytest.raises(InUseError, match="the most"):
+        await control.resource_policies.put(BUCKET, DENY_ALL)
+    await control.resource_policies.put(others[0], DENY_ALL)
+    await control.resource_policies.delete(others[1])
+    await control.resource_policies.put(BUCKET, DENY_ALL)
+
+
 async def test_case_matters_in_resources(control: Control) -> None:
     await control.resource_policies.put("arn:aws:sqs:eu:1:Queue", ALLOW_ALL)
     with pytest.raises(NotFoundError):
@@ -80,7 +95,7 @@ async def test_resources_are_listed_in_the_order_of_their_arns_over_all_pages(
         "arn:aws:s3:::a.b-c_d",
         "arn:aws:iam::000000000000:user/alice",
         "arn:aws:sqs:eu-west-1:1:q:with:colons",
-        "arn:aws:s3:eu:1:accesspoint/one",
+        "arn:aws:s3express:eu:1:bucket/one",
         "arn:http:files:::a/b c/\u00fc",
         "arn:aws:s3:::" + "x" * (RESOURCE_BYTES - 13),
     ],
@@ -115,6 +130,9 @@ async def test_whatever_has_an_arn_can_have_a_policy(
         ("arn:aws:s3:::photos/", "bucket's"),
         ("arn:aws:s3:::photos/2024/a.jpg", "bucket's"),
         ("arn:aws:s3:::/key", "bucket's"),
+        ("arn:aws:s3:eu-west-1:000000000000:photos", "none of S3's"),
+        ("arn:aws:s3::000000000000:photos", "none of S3's"),
+        ("arn:aws-cn:s3:::photos", "none of S3's"),
         ("arn:aws:s3:::pho\ntos", "control"),
         ("arn:aws:s3:::pho\0tos", "control"),
         ("arn:aws:s3:::pho\ud800tos", "control"),
