@@ -53,12 +53,11 @@ class PolicySetHandle:
 class _HeldDocument:
     """The policy of one resource; `policies` is `None` until it is needed, or needed again."""
 
-    __slots__ = ("is_quarantined", "policies", "stored")
+    __slots__ = ("policies", "stored")
 
     def __init__(self, stored: ResourcePolicy) -> None:
         self.stored = stored
         self.policies: PolicySet | None = None
-        self.is_quarantined = False
 
 
 class Policies:
@@ -84,6 +83,8 @@ class Policies:
         self._of_resources: dict[str, _HeldDocument] = {}
         # Those with a set, by resource, the oldest first.
         self._ready: OrderedDict[str, _HeldDocument] = OrderedDict()
+        # The resources whose policy was found not to compile.
+        self._broken: set[str] = set()
         self._log = get_logger("access")
 
     def __len__(self) -> int:
@@ -96,7 +97,7 @@ class Policies:
     def count_quarantined(self) -> int:
         """Return how many policies do not compile; of resources, those that were asked about."""
         managed = sum(isinstance(policy, QuarantinedPolicy) for policy in self._compiled.values())
-        return managed + sum(held.is_quarantined for held in self._of_resources.values())
+        return managed + len(self._broken)
 
     # --- what is stored ---
 
@@ -109,6 +110,7 @@ class Policies:
             policy.resource: _HeldDocument(policy) for policy in stored.of_resources
         }
         self._ready.clear()
+        self._broken.clear()
 
     def replace(
         self, ids: Collection[str], resources: Iterable[str], stored: StoredPolicies
@@ -118,12 +120,15 @@ class Policies:
             self._compiled.pop(policy_id, None)
         for policy in stored.managed:
             self._compiled[policy.id] = self._compile(policy)
-        for handle in self._handles.values():
-            if not set(ids).isdisjoint((*handle.ids, *handle.deny_only_ids)):
-                handle.policies = None
+        if ids:
+            changed = frozenset(ids)
+            for handle in self._handles.values():
+                if not changed.isdisjoint((*handle.ids, *handle.deny_only_ids)):
+                    handle.policies = None
         for resource in resources:
             self._of_resources.pop(resource, None)
             self._ready.pop(resource, None)
+            self._broken.discard(resource)
         for document in stored.of_resources:
             self._of_resources[document.resource] = _HeldDocument(document)
 
@@ -194,9 +199,9 @@ class Policies:
             return compile_resource_policy(policy, arn=arn, version=version)
         except ParseError as error:
             # Once a document: asking about many resources in turn must not fill the log.
-            if not held.is_quarantined:
+            if arn not in self._broken:
                 self._report_quarantined(arn, version, error)
-            held.is_quarantined = True
+            self._broken.add(arn)
             return QuarantinedPolicy(arn=arn, version=version, problem=error.message)
 
     def _report_quarantined(self, arn: str, version: int, error: ParseError) -> None:
