@@ -71,6 +71,7 @@ def test_what_a_variable_puts_into_a_resource_is_literal(pattern, name, key, exp
         ("${aws:PrincipalTag/team, '*'}", None, "*"),
         ("${aws:PrincipalTag/team, ''}x", None, "x"),
         ("${ aws:PrincipalTag/team , 'none' }", None, "none"),
+        ("${ aws:PrincipalTag/team , 'none' }", "red", "red"),
     ],
 )
 def test_a_default_stands_in_for_a_missing_value(template, value, expected):
@@ -138,6 +139,8 @@ UNRESOLVED = [
     ("Allow", {"Condition": {"StringNotLike": {"aws:none": "home/${aws:username}/*"}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEquals": {"aws:none": ["x", "${aws:username}"]}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "x${*}"}}}, ALLOWED),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "${aws:k}"}}}, ALLOWED),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "${aws:k}${aws:username}"}}}, NOTHING),
     ("Allow", {"Condition": {"StringEqualsIfExists": {"aws:none": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringEquals": {"aws:k": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:k": "${aws:username}"}}}, DENIED),
