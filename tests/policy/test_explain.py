@@ -96,7 +96,7 @@ def in_context(statement, *, identity=(), server=(), facts=()):
 @pytest.mark.parametrize(
     ("sources", "said"),
     [
-        ({"identity": {"k:a": ("i",)}, "server": {"k:a": ("s",)}, "facts": {"k:a": ("r",)}}, "`k:a` is `i` from who asks"),
+        ({"identity": {"k:a": ("i",)}, "server": {"k:a": ("s",)}, "facts": {"k:a": ("r",)}}, "`k:a` is `i` from the identity"),
         ({"server": {"k:a": ("s",)}, "facts": {"k:a": ("r",)}}, "`k:a` is `s` from the server"),
         ({"facts": {"k:a": ("r", "q")}}, "`k:a` is `r`, `q` from the request"),
         ({}, "`k:a` is missing"),
@@ -117,7 +117,7 @@ def test_a_resource_says_what_its_variables_stand_for():
     why = in_context(statement, identity={"aws:username": ("alice",)})
     assert why == (
         "`arn:aws:s3:::b/k` matches none of `arn:aws:s3:::b/${aws:username}/${*}${k:missing}`; "
-        "`aws:username` is `alice` from who asks; "
+        "`aws:username` is `alice` from the identity; "
         "a variable has no value in `arn:aws:s3:::b/${aws:username}/${*}${k:missing}`"
     )
 
@@ -285,14 +285,12 @@ WANTED = "`s3:GetObject` on `arn:aws:s3:::b/k`"
         (
             Applicable(a_set(a_statement(Sid="S", Resource="arn:aws:s3:::c"))),
             None,
-            [(f"statement 0 (`S`) of `arn:p` must allow {WANTED}, which it misses by "
-             "Resource: `arn:aws:s3:::b/k` matches none of `arn:aws:s3:::c`")],
+            [(f"statement 0 (`S`) of `arn:p` must allow {WANTED}, which it misses by Resource")],
         ),
         (
             Applicable(resource=a_resource_policy(a_statement(Principal={"AWS": "bob"}))),
             None,
-            [(f"statement 0 of `arn:aws:s3:::b` must allow {WANTED}, which it misses by "
-             f"Principal: `{ALICE}` is none of `bob`")],
+            [(f"statement 0 of `arn:aws:s3:::b` must allow {WANTED}, which it misses by Principal")],
         ),
         (
             Applicable(

@@ -79,7 +79,9 @@ def explain(request: AccessRequest, policies: PolicySet | Applicable) -> Explana
         decision=decision,
         policies=tuple(policy for one in explained for policy in one.policies),
         nearest=find_nearest(missing[0]) if is_implicit else None,
-        changes=() if decision.is_allowed else describe_changes(request, explained, missing),
+        changes=()
+        if decision.is_allowed
+        else describe_changes(request, explained, missing, _by_itself(applicable)),
     )
 
 
@@ -99,14 +101,18 @@ def _find_grant(
     named = [
         allow for one in explained if one.layer is Layer.RESOURCE_POLICY for allow in one.allows
     ]
-    by_itself = Naming.ITSELF if applicable.is_derived else Naming.USER
-    direct = [decision for decision, naming in named if naming >= by_itself]
+    direct = [decision for decision, naming in named if naming >= _by_itself(applicable)]
     if direct:
         return direct[0], True
     own = [allow for one in explained if one.layer is Layer.IDENTITY for allow in one.allows]
     if kind is PrincipalKind.ROOT:
         return ROOT, False
     return next((decision for decision, _ in (*own, *named)), None), False
+
+
+def _by_itself(applicable: Applicable) -> Naming:
+    """Return how a policy of the resource must at least name who asks to grant by itself."""
+    return Naming.ITSELF if applicable.is_derived else Naming.USER
 
 
 def _find_missing(

@@ -26,7 +26,7 @@ SHOWN_VALUES: Final = 8
 """How many patterns or values are repeated in an explanation."""
 
 _SOURCES: Final = {
-    FactSource.IDENTITY: "from who asks",
+    FactSource.IDENTITY: "from the identity",
     FactSource.SERVER: "from the server",
     FactSource.REQUEST: "from the request",
 }
