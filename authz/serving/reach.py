@@ -66,8 +66,8 @@ LIST_LIMIT: Final = 10.0
 ACTIONS_LIMIT: Final = 10_000
 """Most actions one principal is asked about: the catalog's and those spelled out for it; at most 3 MiB."""
 
-USERS_PER_PAGE: Final = 256
-"""Users read at a time, and so the most in one message."""
+USERS_PER_PAGE: Final = 128
+"""Users read at a time, and so the most in one message; reading them takes some milliseconds of the loop."""
 
 MEMO_SIZE: Final = 1024
 """Combinations of policies whose answer one walk remembers."""
@@ -94,6 +94,8 @@ class ReachSurface:
         self._root = root
         self._anonymous = anonymous
         self._running = 0
+        # Walks take turns, page by page: several hold up decisions no more than one does.
+        self._turn = asyncio.Lock()
         self.methods: Methods = {
             f"/{SERVICE}/ListAllowedActions": self.list_allowed_actions,
             f"/{SERVICE}/WhoCan": self.who_can,
@@ -141,8 +143,9 @@ class ReachSurface:
             left = question.limit or sys.maxsize
             ends_at = perf_counter() + WALK_LIMIT
             while place is not None and left and perf_counter() < ends_at:
-                self._authorizer.check_age()
-                found, place, revision = await walk.look(place, left)
+                async with self._turn:
+                    self._authorizer.check_age()
+                    found, place, revision = await walk.look(place, left)
                 left -= len(found)
                 yield render_who_can(found, place, revision)
 
