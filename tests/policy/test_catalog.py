@@ -112,13 +112,16 @@ def test_keys_and_families_of_keys_are_found_in_any_case():
     assert find_key("aws:groups").is_many
     assert not find_key("s3:ExistingObjectTag/a").is_set
     assert find_key("aws:SourceIpp") is None
+    assert find_key("aws:CurrentTime").is_always_there
+    assert not find_key("aws:Referer").is_always_there
 
 
 def test_keys_belong_to_the_actions_that_define_them():
     listing, reading = find_action("s3:ListBucket"), find_action("s3:GetObject")
     assert is_key_of("s3:Prefix", listing)
     assert not is_key_of("s3:prefix", reading)
-    assert is_key_of("aws:SourceIp", reading)
+    for everywhere in ("aws:SourceIp", "JWT:sub", "ldap:user"):
+        assert is_key_of(everywhere, reading)
     assert is_key_of("s3:ExistingObjectTag/team", reading)
 
 

@@ -18,10 +18,6 @@ class Level(StrEnum):
     GRANTING = "permissions"
 
 
-CHANGING = frozenset({Level.WRITE, Level.GRANTING})
-"""Levels of actions that change something that matters."""
-
-
 class Origin(StrEnum):
     """Who defines an action."""
 
