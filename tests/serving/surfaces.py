@@ -22,6 +22,7 @@ from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.http_mappings import RoutesMapping, S3Mapping
 from authz.serving.principal_refs import PrincipalRefs
+from authz.serving.reach import ReachSurface
 from tests.access.world import ACCOUNT, REGION, World
 
 PEER = "ipv4:192.0.2.9:40000"
@@ -69,6 +70,10 @@ class Surfaces:
         explanation = ExplanationSurface(
             authorization, refs, world.authorizer, world.refresher, self.gate, clock
         )
+        reach = ReachSurface(
+            refs, world.principals, world.authorizer, world.refresher, self.gate,
+            world.root.owner, anonymous,
+        )  # fmt: skip
         authentication = AuthenticationSurface(
             world.authenticator, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),
@@ -91,6 +96,7 @@ class Surfaces:
             "authz_v1": {
                 **authorization.methods,
                 **explanation.methods,
+                **reach.methods,
                 **authentication.methods,
             },
             "admin": AdminSurface(self.gate, ACCOUNT, handlers, users.find_boundary).methods,
@@ -100,6 +106,9 @@ class Surfaces:
     async def send(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None) -> bytes:
         answer = self.methods[path](raw, Call(path, metadata or {}, PEER))
         return answer if isinstance(answer, bytes) else await answer
+
+    def stream(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None):
+        return self.methods[path](raw, Call(path, metadata or {}, PEER))
 
     async def ask(self, path: str, request, answer, metadata=None):
         return answer.FromString(await self.send(path, request.SerializeToString(), metadata))
