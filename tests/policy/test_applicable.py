@@ -181,6 +181,7 @@ def test_root_is_not_limited_by_identity_policies_but_denied_by_a_resources():
     request = asked_by(ROOT_PRINCIPAL)
     assert decide(request, Applicable(a_set(DENY))) is ROOT
     assert decide(request, Applicable(resource=granting({"AWS": "bob"}))) is ROOT
+    assert decide(request, Applicable(resource=granting("*"))) is ROOT
     assert decide(request, Applicable(resource=granting("*", "Deny"))).verdict is DENIED
 
 
@@ -239,6 +240,12 @@ def test_a_bare_policy_set_means_the_identity_policies():
         for principal in (USER, SESSION, ROOT_PRINCIPAL, ANONYMOUS):
             request = asked_by(principal)
             assert decide(request, policies) is decide(request, Applicable(policies))
+
+
+def test_the_policies_of_a_resource_are_about_whom_they_name_also_where_they_stand_alone():
+    assert decide(a_request(), granting({"AWS": "alice"})).is_allowed
+    assert decide(a_request(), granting({"AWS": "bob"})) is NO_MATCH
+    assert decide(a_request(), granting({"AWS": "bob"}, "Deny")) is NO_MATCH
 
 
 @pytest.mark.parametrize("layer", list(Layer))
