@@ -35,7 +35,8 @@ from authz.telemetry.logs import get_logger
 UNKNOWN_VERSION: Final = 0
 
 COMPILED_RESOURCE_POLICIES: Final = 10_000
-"""Most policies of resources held compiled; which ones is up to strangers, who choose what they ask for."""
+"""Most policies of resources held compiled, at some 10 KiB each; which ones is up to strangers, who choose what
+they ask for."""
 
 
 class PolicySetHandle:
