@@ -140,6 +140,15 @@ def test_a_grant_through_the_role_and_one_by_itself_in_one_policy_grant_by_thems
     assert decision.statement.sid == "all"
 
 
+def test_of_several_grants_through_the_role_the_first_is_named():
+    resource = a_resource_policy(
+        a_statement(Sid="put", Action="s3:PutObject", Principal={"AWS": ROLE}),
+        a_statement(Sid="one", Principal={"AWS": ROLE}),
+        a_statement(Sid="two", Principal={"AWS": ROLE}),
+    )
+    assert decide(asked_by(SESSION), Applicable(resource=resource)).statement.sid == "one"
+
+
 def test_a_resource_policy_denies_whom_it_names_by_any_of_its_names():
     for principal, named in [
         (USER, "*"),
