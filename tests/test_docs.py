@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 SESSION_TIMEOUT = 90
 
 PAGES = (
-    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
+    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
 )  # fmt: skip
 """Pages with sessions; each gets a service of its own."""
 

@@ -1,7 +1,7 @@
 """People ask why (`authz.v1.AuthorizationService.Explain`): a question, a decision, or what would be if.
 
 It shows what policies say, so it is signed, and admitted for the principal that it is about: the action is
-`iam:SimulatePrincipalPolicy`, the resource that principal's ARN, as in AWS (docs/decisions/0014). A question is
+`iam:SimulatePrincipalPolicy`, the resource that principal's ARN, as in AWS (docs/decisions/0017). A question is
 decided as `Authorize` decides it, counted and recorded; a hypothesis leaves no trace but that somebody asked.
 
 Slow on purpose, and apart from `authorization.py`, which is on the path of every request.
