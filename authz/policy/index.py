@@ -85,7 +85,7 @@ _rank: Final = itemgetter(0)
 class Resources:
     """Statements by the literal beginnings of their resources."""
 
-    __slots__ = ("_nodes", "_prefixes")
+    __slots__ = ("_allows", "_branches", "_denies", "_prefixes")
 
     def __init__(self, statements: Iterable[Placed]) -> None:
         sides: dict[str, tuple[list[Entry], list[Entry]]] = {}
@@ -107,12 +107,14 @@ class Resources:
                 both[is_allow].append(entry)
                 both[is_allow].sort(key=_rank)
         self._prefixes = Prefixes(sides)
-        self._nodes: list[tuple[Found, tuple[_Branch, ...]]] = [
-            ((tuple(sides[text][0]), tuple(sides[text][1])), branches.get(text, ()))
-            if text in sides
-            else (NOTHING, ())
-            for text in self._prefixes.texts
-        ]
+        found = [sides.get(text, NOTHING) for text in self._prefixes.texts]
+        self._denies = [tuple(denies) for denies, _ in found]
+        self._allows = [tuple(allows) for _, allows in found]
+        self._branches = {
+            place: branches[text]
+            for place, text in enumerate(self._prefixes.texts)
+            if text in branches
+        }
 
     def select(self, resource: str, context: Context | None) -> Found:
         """Return the denies and allows that may be about `resource`, in the order of the documents."""
@@ -128,33 +130,40 @@ class Resources:
 
     def list_all(self) -> Found:
         """Return everything, in no order."""
-        return (
-            [entry for (denies, _), _ in self._nodes for entry in denies],
-            [entry for (_, allows), _ in self._nodes for entry in allows],
-        )
+        return list(chain.from_iterable(self._denies)), list(chain.from_iterable(self._allows))
 
     def _gather(self, place: int, resource: str, context: Context | None) -> Found:
-        found, branches = self._nodes[place]
+        denies: Entries = self._denies[place]
+        allows: Entries = self._allows[place]
         while place:
-            for start, variable, deeper in branches:
-                if context is None:
-                    found = _join(found, deeper.list_all())
-                    continue
-                value = variable.find(context)
-                if value is not None and resource.startswith(value, start):
-                    found = _join(found, deeper.select(resource[start + len(value) :], context))
+            if place in self._branches:
+                more_denies, more_allows = self._follow(place, resource, context)
+                denies, allows = _merge(denies, more_denies), _merge(allows, more_allows)
             place = self._prefixes.parents[place]
-            above, branches = self._nodes[place]
-            if above is not NOTHING:
-                found = _join(found, above)
+            if more_denies := self._denies[place]:
+                denies = _merge(denies, more_denies)
+            if more_allows := self._allows[place]:
+                allows = _merge(allows, more_allows)
+        return denies, allows
+
+    def _follow(self, place: int, resource: str, context: Context | None) -> Found:
+        """Return what may be about `resource` among those with a variable after the text at `place`."""
+        found = NOTHING
+        for start, variable, deeper in self._branches[place]:
+            if context is None:
+                found = _join(found, deeper.list_all())
+            elif (value := variable.find(context)) is not None and resource.startswith(
+                value, start
+            ):
+                found = _join(found, deeper.select(resource[start + len(value) :], context))
         return found
 
     def _denies_below(self, start: str) -> Iterator[Entry]:
         # INVARIANT: text that ends within the first five parts of an ARN is overlapped by every deny.
         is_short = start.count(":") < PART_COUNT - 1
-        places = range(1, len(self._nodes)) if is_short else self._prefixes.find_range(start)
+        places = range(1, len(self._denies)) if is_short else self._prefixes.find_range(start)
         for place in places:
-            yield from self._nodes[place][0][0]
+            yield from self._denies[place]
 
 
 _Branch = tuple[int, Variable, Resources]
