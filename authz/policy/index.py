@@ -77,6 +77,7 @@ Key = tuple[int, ...]
 K = TypeVar("K")
 
 _rank: Final = itemgetter(0)
+_text: Final = itemgetter(0)
 
 
 # --- by resource --------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class Resources:
         sides: dict[str, tuple[list[Entry], list[Entry]]] = {}
         varied: dict[str, list[tuple[Variable, Placed]]] = {}
         for beginnings, is_allow, entry in statements:
-            for text, variable, rest in dict.fromkeys(beginnings):
+            for text, variable, rest in beginnings:
                 if variable is None:
                     sides.setdefault(text, ([], []))[is_allow].append(entry)
                 else:
@@ -320,13 +321,26 @@ class Index:
             is_allow = one.source.effect is Effect.ALLOW
             if not self._is_prefix:
                 entry = (rank, one.match_resource, one.conditions, one.decision)
-                yield one.beginnings, is_allow, entry
+                yield _find_outermost(one.beginnings), is_allow, entry
                 continue
             # The value of a variable may reach below what is asked about: what follows it tells nothing.
             for beginning, templates in one.list_templates():
                 match = _match_when_asked(one, templates)
                 entry = (rank, match, one.conditions, one.decision)
                 yield (Beginning(beginning.text),), is_allow, entry
+
+
+def _find_outermost(beginnings: Sequence[Beginning]) -> Sequence[Beginning]:
+    """Leave out those that begin with another one, so that a statement is found once."""
+    if len(beginnings) == 1:
+        return beginnings
+    found: list[Beginning] = []
+    for one in sorted(beginnings, key=_text):
+        if found and one.text.startswith(found[-1].text):
+            found[-1] = Beginning(found[-1].text)
+        else:
+            found.append(one)
+    return found
 
 
 def _match_when_asked(one: CompiledStatement, templates: Sequence[Template]) -> Match:
