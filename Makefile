@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 
 FUZZ_EXAMPLES ?= 40000
 
-.PHONY: help setup run demo test test-long fuzz mutate lint format wire lock bench bench-freshness clean
+.PHONY: help setup run demo test test-long fuzz mutate lint format wire lock bench bench-policy bench-freshness clean
 
 help:  ## Show this help
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | awk -F':.*  ## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ lock: $(STAMP)  ## Resolve the dependencies anew and write the hash-locked requi
 
 bench: $(STAMP)  ## Measure: decide, the whole check, over gRPC, memory
 	@$(BIN)/python -m bench
+
+bench-policy: $(STAMP)  ## Measure: deciding as statements, policies and users grow, beside other engines
+	@$(BIN)/python -m bench.policy
 
 bench-freshness: $(STAMP)  ## Measure: how soon a second replica enforces a change (PostgreSQL)
 	@$(BIN)/python -m bench.freshness
