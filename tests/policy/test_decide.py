@@ -180,6 +180,40 @@ def test_an_index_by_resource_changes_no_answer(pattern, resource, matches):
     assert policies.index.memo["s3:GetObject"][2] is not None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "key", "matches"),
+    [
+        ("${aws:username}", "alice", True),
+        ("${aws:username}", "alicex", False),
+        ("${aws:username}*", "alice", True),
+        ("${aws:username}*", "alice/k", True),
+        ("${aws:username}?", "alicex", True),
+        ("${aws:username}?", "alice", False),
+        ("${aws:username}/*", "alice/k", True),
+        ("${aws:username}/*", "bob/k", False),
+        ("${aws:username}/k", "alice/k", True),
+        ("${aws:username}/k", "alice/kk", False),
+        ("${aws:username}/f1/*", "alice/f1/k", True),
+        ("${aws:username}${*}", "alice*", True),
+        ("${aws:username}${*}", "alicex", False),
+        ("${aws:username}${aws:username}", "alicealice", True),
+        ("${aws:username}/${aws:username}", "alice/alice", True),
+        ("${aws:none, 'd'}/k", "d/k", True),
+        ("${aws:none}/k", "/k", False),
+    ],
+)
+def test_an_index_by_what_follows_a_variable_changes_no_answer(pattern, key, matches):
+    home = f"{BUCKET}/home/"
+    fillers = [
+        a_statement(Action="s3:*", Resource=home + "${aws:username}" + f"/filler{n}/*")
+        for n in range(2 * INDEX_MINIMUM)
+    ]
+    request = a_request(resource=home + key, facts={"aws:username": "alice"})
+    for effect, verdict in (("Allow", ALLOWED), ("Deny", DENIED)):
+        policies = a_set(*fillers, a_statement(effect, Resource=home + pattern))
+        assert decide(request, policies).verdict is (verdict if matches else NOTHING)
+
+
 def test_a_complement_and_a_general_deny_are_found_beside_indexed_statements():
     policies = many(a_statement(NotResource="arn:aws:s3:::other/*"))
     assert decide(a_request(), policies).verdict is ALLOWED
