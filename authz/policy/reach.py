@@ -9,16 +9,17 @@ what it allows in none. CONDITIONAL is the rest, and may be too careful where st
 no choice (one allows what another's condition leaves). Random testing holds the two together.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from authz.policy import catalog
 from authz.policy.applicable import Applicable, as_applicable
 from authz.policy.compile import PolicySet
 from authz.policy.conditions.outcome import Outcome, Test
-from authz.policy.index import Entry, Found
+from authz.policy.index import Entries, Entry, Found
 from authz.policy.model import Effect
 from authz.policy.patterns import Piece, compile_arn
 from authz.policy.principals import Naming
@@ -29,7 +30,17 @@ from authz.policy.variables import Variable
 KEY_MEMO_SIZE: Final = 1024
 """Condition keys remembered; policies name a few hundred."""
 
+STEP: Final = 32
+"""Statements that are weighed in one step."""
+
 _CLOCK_KEYS: Final = frozenset({"aws:currenttime", "aws:epochtime"})
+
+T = TypeVar("T")
+
+Steps = Generator[None, None, T]
+"""Work that can be left between its steps; its result is what it returns."""
+
+_WILDCARD: Final = re.compile(r"[*?]")
 
 IsKnown = Callable[[str], bool]
 """Tells of a folded condition key whether its absence is known, too."""
@@ -71,15 +82,27 @@ def find_reach(
 
     A key that the context has is known, except the clock's; of the others those that `is_known` says.
     """
+    steps = weigh(request, policies, is_known)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            reach: Reach = end.value
+            return reach
+
+
+def weigh(
+    request: AccessRequest, policies: PolicySet | Applicable, is_known: IsKnown = is_identity_key
+) -> Steps[Reach]:
+    """Do what `find_reach` does in steps of bounded work, for who must let others go first meanwhile."""
     context = _PartialContext(request.context, is_known)
     asked = AccessRequest(
         request.principal, request.action, request.resource, context, is_prefix=request.is_prefix
     )
     applicable = as_applicable(policies)
-    certainty = _invert(_weigh_denies(asked, applicable.find_applying(asked)))
-    if certainty:
-        certainty = min(certainty, _weigh_grants(asked, applicable))
-    return Reach(certainty, context.is_personal)
+    most = _invert((yield from _weigh_denies(asked, applicable.find_applying(asked))))
+    granted = (yield from _weigh_grants(asked, applicable, most)) if most else most
+    return Reach(min(most, granted), context.is_personal)
 
 
 def list_spelled_actions(policies: PolicySet | Applicable) -> Iterator[str]:
@@ -124,42 +147,48 @@ class _PartialContext(Context):
 # --- layers, as in `decide` ---------------------------------------------------------------------------------
 
 
-def _weigh_denies(asked: AccessRequest, applying: Iterable[PolicySet]) -> Certainty:
+def _weigh_denies(asked: AccessRequest, applying: Sequence[PolicySet]) -> Steps[Certainty]:
+    if any(policies.quarantine is not None for policies in applying):
+        return Certainty.ALWAYS
     found = Certainty.NO
     for policies in applying:
-        if policies.quarantine is not None:
-            return Certainty.ALWAYS
-        for entry in _select(asked, policies)[0]:
-            found = max(found, _weigh(entry, asked, policies)[0])
+        denies, _ = _select(asked, policies)
+        found = max(found, (yield from _weigh_all(denies, asked, policies, Certainty.ALWAYS)))
     return found
 
 
-def _weigh_grants(asked: AccessRequest, applicable: Applicable) -> Certainty:
+def _weigh_grants(
+    asked: AccessRequest, applicable: Applicable, enough: Certainty
+) -> Steps[Certainty]:
+    """Return how certainly it is granted; what is more than `enough` makes no difference."""
     kind = asked.principal.kind
     if kind is PrincipalKind.ROOT and not applicable.narrowing:
         return Certainty.ALWAYS
-    by_itself, within = _weigh_resource_grants(asked, applicable)
-    if by_itself is Certainty.ALWAYS:
+    by_itself, granted = yield from _weigh_resource_grants(asked, applicable)
+    if by_itself >= enough:
         return by_itself
     if kind is PrincipalKind.ROOT:
         granted = Certainty.ALWAYS
-    elif kind is PrincipalKind.ANONYMOUS:
-        granted = within
-    else:
-        granted = max(within, _weigh_allows(asked, applicable.identity))
+    elif kind is not PrincipalKind.ANONYMOUS and granted < enough:
+        _, allows = _select(asked, applicable.identity)
+        own = yield from _weigh_all(allows, asked, applicable.identity, enough)
+        granted = max(granted, own)
     for policies in applicable.narrowing:
-        granted = min(granted, _weigh_allows(asked, policies)) if granted else granted
+        if granted:
+            _, allows = _select(asked, policies)
+            granted = min(granted, (yield from _weigh_all(allows, asked, policies, granted)))
     return max(by_itself, granted)
 
 
 def _weigh_resource_grants(
     asked: AccessRequest, applicable: Applicable
-) -> tuple[Certainty, Certainty]:
+) -> Steps[tuple[Certainty, Certainty]]:
     """Return how certainly the resource's policy grants by itself, and within what narrows."""
     by_itself = within = Certainty.NO
     if (resource := applicable.resource) is not None:
         weight = Naming.ITSELF if applicable.is_derived else Naming.USER
         for entry in _select(asked, resource)[1]:
+            yield
             certainty, naming = _weigh(entry, asked, resource)
             if naming >= weight:
                 by_itself = max(by_itself, certainty)
@@ -168,12 +197,17 @@ def _weigh_resource_grants(
     return by_itself, within
 
 
-def _weigh_allows(asked: AccessRequest, policies: PolicySet) -> Certainty:
+def _weigh_all(
+    entries: Entries, asked: AccessRequest, policies: PolicySet, enough: Certainty
+) -> Steps[Certainty]:
+    """Return how certainly one of the statements matches; none is looked at once that is `enough`."""
     found = Certainty.NO
-    for entry in _select(asked, policies)[1]:
+    for count, entry in enumerate(entries, 1):
         found = max(found, _weigh(entry, asked, policies)[0])
-        if found is Certainty.ALWAYS:
+        if found >= enough:
             break
+        if not count % STEP:
+            yield
     return found
 
 
@@ -181,7 +215,13 @@ def _select(asked: AccessRequest, policies: PolicySet) -> Found:
     """Return the denies and allows about the action that may be about the resource."""
     index = policies.prefixes if asked.is_prefix else policies.index
     denies, allows, select = index.memo.get(asked.action) or index.find(asked.action)
-    return (denies, allows) if select is None else select(asked.resource, None)
+    if select is None:
+        return denies, allows
+    try:
+        return select(asked.resource, asked.context)
+    except _OpenError:
+        # Statements are told apart by a variable that is open.
+        return select(asked.resource, None)
 
 
 # --- one statement ------------------------------------------------------------------------------------------
@@ -240,11 +280,21 @@ def _weigh_template(
     try:
         outcome: Outcome = compile_arn(template)(resource, context)
     except _OpenError:
+        if not unresolved and not _may_fit(template, resource):
+            return Certainty.NO
         # An open variable may become any text, or none.
         widest = tuple("*" if _is_open(piece, context) else piece for piece in template)
         may_match = compile_arn(widest)(resource, context)
         return Certainty.CONDITIONAL if may_match or unresolved else Certainty.NO
     return unresolved if outcome is None else _certain(is_so=outcome)
+
+
+def _may_fit(template: Template, resource: str) -> bool:
+    """Tell at little cost whether `resource` has the plain text that a pattern begins and ends with."""
+    first, last = template[0], template[-1]
+    return (not isinstance(first, str) or resource.startswith(_WILDCARD.split(first, 1)[0])) and (
+        not isinstance(last, str) or resource.endswith(_WILDCARD.split(last)[-1])
+    )
 
 
 def _is_open(piece: Piece, context: _PartialContext) -> bool:

@@ -37,7 +37,7 @@ from authz.policy import catalog
 from authz.policy.applicable import Applicable
 from authz.policy.arn import ANY
 from authz.policy.compile import PolicySet
-from authz.policy.reach import Certainty, find_certainty, find_reach, list_spelled_actions
+from authz.policy.reach import Certainty, Reach, Steps, list_spelled_actions, weigh
 from authz.policy.request import (
     NO_FACTS,
     AccessRequest,
@@ -173,6 +173,16 @@ class _Pace:
         await asyncio.sleep(0)
         self._due = perf_counter() + BUDGET
 
+    async def drive(self, steps: Steps[Reach]) -> Reach:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                reach: Reach = end.value
+                return reach
+            if self.is_due():
+                await self.rest()
+
 
 async def _weigh_actions(
     question: ActionsQuestion, principal: Principal, policies: PolicySet | Applicable
@@ -197,7 +207,8 @@ async def _weigh_actions(
         if pace.is_due():
             await pace.rest()
         request = AccessRequest(principal, name, question.resource, context)
-        if certainty := find_certainty(request, policies):
+        certainty, _ = await pace.drive(weigh(request, policies))
+        if certainty:
             allowed.append((name, certainty))
     return allowed
 
@@ -245,9 +256,10 @@ class _Walk:
         if place.stage is Stage.USERS:
             return await self._look_at_users(place.after, limit)
         entry, then = self._first[place.stage]
-        certainty = self._weigh(entry)
+        revision = self._principals.moment().revision
+        certainty = await self._weigh(entry, _Pace())
         found = [(entry.principal, certainty)] if certainty else []
-        return _Part(found, then, self._principals.moment().revision)
+        return _Part(found, then, revision)
 
     async def _look_at_users(self, after: str, limit: int) -> _Part:
         page = await self._principals.list_users(after, USERS_PER_PAGE)
@@ -256,10 +268,10 @@ class _Walk:
         for entry in page.entries:
             if pace.is_due():
                 await pace.rest()
-                # The entries hear of no change, so after one the rest of the page is read again.
-                if self._principals.moment() != moment:
-                    return _Part(found, Place(Stage.USERS, after), page.revision)
-            certainty = self._weigh(entry)
+            # The entries hear of no change, so after one the rest of the page is read again.
+            if self._principals.moment() != moment:
+                return _Part(found, Place(Stage.USERS, after), page.revision)
+            certainty = await self._weigh(entry, pace)
             after = fold_name(entry.principal.name)
             if certainty:
                 found.append((entry.principal, certainty))
@@ -268,7 +280,7 @@ class _Walk:
         then = Place(Stage.USERS, page.next_after) if page.next_after else None
         return _Part(found, then, page.revision)
 
-    def _weigh(self, entry: UserEntry) -> Certainty:
+    async def _weigh(self, entry: UserEntry, pace: _Pace) -> Certainty:
         if not entry.is_enabled:
             return Certainty.NO
         principal, question = entry.principal, self._question
@@ -278,7 +290,8 @@ class _Walk:
         if certainty is None:
             context = _known_context(principal, question.facts)
             request = AccessRequest(principal, question.action, question.resource, context)
-            certainty, is_personal = find_reach(request, policies)
+            # Policies are never changed, only replaced: however long it takes, it is about these.
+            certainty, is_personal = await pace.drive(weigh(request, policies))
             if len(self._memo) >= MEMO_SIZE:
                 self._memo.clear()
             self._memo[key] = (None if is_personal else certainty, entry)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 
 import pytest
@@ -362,16 +363,36 @@ async def test_a_change_within_a_page_is_in_what_comes_after_it(start, staff, wo
     assert answers[2].revision == answers[0].revision < answers[3].revision
 
 
-async def test_a_walk_that_takes_too_long_ends_like_a_full_page(who_can, staff, monkeypatch):
-    monkeypatch.setattr(reach, "WALK_LIMIT", 0.0)
-    assert await who_can() == []
-    ended = iter([0.0, 1e-9, 1.0])
-    monkeypatch.setattr(reach, "WALK_LIMIT", 0.5)
-    monkeypatch.setattr(reach, "perf_counter", lambda: next(ended))
-    (only,) = await who_can()
+async def test_a_walk_that_takes_too_long_ends_like_a_full_page(start, who_can, staff, monkeypatch):
+    stream = start()
+    first = wire.WhoCanResponse.FromString(await anext(stream))
+    monkeypatch.setattr(reach, "perf_counter", lambda: math.inf)
+    assert [raw async for raw in stream] == []
     monkeypatch.setattr(reach, "perf_counter", time.perf_counter)
-    assert named([only]) == STAFF[:1]
-    assert named(await who_can(page_token=only.next_page_token)) == STAFF[1:]
+    assert named([first, *await who_can(page_token=first.next_page_token)]) == STAFF
+
+
+async def test_one_decision_over_many_statements_lets_others_go_first(
+    who_can, staff, monkeypatch, world
+):
+    statement = json.loads(from_home())["Statement"][0]
+    del statement["Sid"]
+    many = json.dumps({"Version": "2012-10-17", "Statement": [statement] * 100})
+    await give(world, "zoe", many=many)
+    await world.settle()
+    monkeypatch.setattr(reach, "BUDGET", -1.0)
+    rests = 0
+    real = reach._Pace.rest
+
+    async def rest(pace):
+        nonlocal rests
+        rests += 1
+        await real(pace)
+
+    monkeypatch.setattr(reach._Pace, "rest", rest)
+    assert named(await who_can())[-1] == (arn("zoe"), CONDITIONAL)
+    users = 6
+    assert rests > users
 
 
 async def test_many_users_come_in_bounded_messages_in_order(who_can, world):
