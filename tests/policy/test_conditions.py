@@ -299,6 +299,18 @@ def test_an_unevaluable_condition_stops_an_allow_and_never_a_deny(effect, condit
     assert decide(a_request(facts={"aws:k": "x"}), a_set(*statements)).verdict is expected
 
 
+@pytest.mark.parametrize("quantifier", ["", "ForAllValues:", "ForAnyValue:"])
+@pytest.mark.parametrize("operator", ["NumericEquals", "NumericNotEquals"])
+def test_a_condition_that_cannot_be_evaluated_is_counted_in_the_request(operator, quantifier):
+    policies = a_set(a_statement(Condition={quantifier + operator: {"aws:k": 1}}))
+    for values, count in (("x", 1), (("x", "y"), 1), ("1", 0), ("2", 0), ((), 0)):
+        request = a_request(facts={"aws:k": values})
+        decide(request, policies)
+        assert request.context.unevaluable == count
+        decide(request, policies)
+        assert request.context.unevaluable == 2 * count
+
+
 def test_operators_and_keys_are_joined_by_and():
     condition = {"StringEquals": {"aws:a": "1", "aws:b": "2"}, "NumericLessThan": {"aws:a": 5}}
     policies = a_set(a_statement(Condition=condition))
