@@ -15,7 +15,7 @@ from authz.policy.decision import NO_MATCH, ROOT, Reason, StatementRef, Verdict
 from authz.policy.index import ACTION_MEMO_LENGTH, ACTION_MEMO_SIZE, INDEX_MINIMUM
 from authz.policy.model import Effect, Policy, PrincipalElement, Statement
 from authz.policy.request import PrincipalKind
-from tests.policy.builders import a_policy, a_request, a_set, a_statement
+from tests.policy.builders import a_context, a_policy, a_request, a_set, a_statement
 
 ALLOWED, DENIED, NOTHING = Verdict.ALLOWED, Verdict.EXPLICITLY_DENIED, Verdict.IMPLICITLY_DENIED
 ALLOW, DENY = a_statement(), a_statement("Deny")
@@ -221,6 +221,16 @@ def test_a_complement_and_a_general_deny_are_found_beside_indexed_statements():
     policies = many(a_statement("Deny", Resource="arn:aws:s3:::*/y"))
     assert decide(a_request(resource="arn:aws:s3:::filler1/x/z"), policies).verdict is ALLOWED
     assert decide(a_request(resource="arn:aws:s3:::filler1/x/y"), policies).verdict is DENIED
+
+
+def test_an_index_finds_by_the_value_of_a_variable_and_without_one_all_that_it_could_mean():
+    homes = [a_statement(Resource=f"arn:aws:s3:::home-${{aws:username}}/{n}/*") for n in range(20)]
+    policies = a_set(*homes, a_statement("Deny", Resource="arn:aws:s3:::home-*/locked"))
+    select = policies.index.find("s3:GetObject")[2]
+    for username, count in (("alice", 1), ("bob", 0), (None, 20)):
+        context = username and a_context({"aws:username": username})
+        denies, allows = select("arn:aws:s3:::home-alice/7/k", context)
+        assert (len(list(denies)), len(list(allows))) == (1, count)
 
 
 def test_the_first_statement_decides_also_where_they_are_indexed():
