@@ -44,6 +44,8 @@ GLOBS = [
     ("*a*b*", "aba", True),
     ("*a*b*", "ba", False),
     ("*ab*b*", "ab", False),
+    ("*ab*b*", "aab", False),
+    ("*aa*aa*", "baaa", False),
     ("*ab*b*", "abb", True),
     ("*aa*aa*", "aaa", False),
     ("*aa*aa*", "aaaa", True),
