@@ -122,12 +122,13 @@ class Resources:
         return self._gather(self._prefixes.find(resource + END), resource, context)
 
     def select_below(self, start: str, context: Context | None) -> Found:
-        """Return what may be about some (a deny) or all (an allow) of what begins with `start`.
-
-        Denies of what is below it come last and in no order, because all there are can be.
-        """
+        """Return what may be about some (a deny) or all (an allow) of what begins with `start`, in order."""
         denies, allows = self._gather(self._prefixes.find(start), start, context)
-        return chain(denies, self._denies_below(start)), allows
+        # INVARIANT: text that ends within the first five parts of an ARN is overlapped by every deny.
+        is_short = start.count(":") < PART_COUNT - 1
+        places = range(1, len(self._denies)) if is_short else self._prefixes.find_range(start)
+        below = chain.from_iterable(self._denies[place] for place in places)
+        return sorted(chain(denies, below), key=_rank), allows
 
     def list_all(self) -> Found:
         """Return everything, in no order."""
@@ -159,13 +160,6 @@ class Resources:
                 found = _join(found, deeper.select(resource[start + len(value) :], context))
         return found
 
-    def _denies_below(self, start: str) -> Iterator[Entry]:
-        # INVARIANT: text that ends within the first five parts of an ARN is overlapped by every deny.
-        is_short = start.count(":") < PART_COUNT - 1
-        places = range(1, len(self._denies)) if is_short else self._prefixes.find_range(start)
-        for place in places:
-            yield from self._denies[place]
-
 
 _Branch = tuple[int, Variable, Resources]
 """Where a variable begins, itself, and what follows its value."""
@@ -186,11 +180,6 @@ def _join(one: Found, other: Found) -> Found:
 
 def _merge(these: Entries, those: Entries) -> Entries:
     return sorted((*these, *those), key=_rank) if these and those else these or those
-
-
-def _chain(one: Found, other: Found) -> Found:
-    """Put both together, in no order."""
-    return chain(one[0], other[0]), chain(one[1], other[1])
 
 
 # --- by action ----------------------------------------------------------------------------------------------
@@ -303,8 +292,7 @@ class Index:
             return denies, allows, None
         if len(selects) == 1 and not placed:
             return (), (), selects[0]
-        join = _chain if self._is_prefix else _join
-        return (), (), _select_all(selects, (denies, allows), join)
+        return (), (), _select_all(selects, (denies, allows))
 
     def _share(self, number: int, ranks: Ranks) -> Select:
         if number not in self._shared:
@@ -355,13 +343,11 @@ def _match_when_asked(one: CompiledStatement, templates: Sequence[Template]) -> 
     return match
 
 
-def _select_all(
-    selects: Sequence[Select], rest: Found, join: Callable[[Found, Found], Found]
-) -> Select:
+def _select_all(selects: Sequence[Select], rest: Found) -> Select:
     def select(resource: str, context: Context | None) -> Found:
         found = rest
         for one in selects:
-            found = join(found, one(resource, context))
+            found = _join(found, one(resource, context))
         return found
 
     return select

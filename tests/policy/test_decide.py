@@ -233,6 +233,21 @@ def test_an_index_finds_by_the_value_of_a_variable_and_without_one_all_that_it_c
         assert (len(list(denies)), len(list(allows))) == (1, count)
 
 
+@pytest.mark.parametrize(
+    "resource", ["home-alice/k", "home-shared/k", "home-shared/k/deep", "home-"]
+)
+def test_a_statement_is_found_by_each_of_its_resources_that_begin_alike(resource):
+    homes = [a_statement(Resource=f"arn:aws:s3:::home-${{aws:username}}/{n}/*") for n in range(20)]
+    both = [
+        f"arn:aws:s3:::home-{rest}" for rest in ("${aws:username}/*", "shared/*", "shared/k", "")
+    ]
+    request = a_request(resource=f"arn:aws:s3:::{resource}", facts={"aws:username": "alice"})
+    for effect, verdict in (("Allow", ALLOWED), ("Deny", DENIED)):
+        for listed in (both, both[::-1]):
+            policies = a_set(*homes, a_statement(effect, Resource=listed))
+            assert decide(request, policies).verdict is verdict
+
+
 def test_the_first_statement_decides_also_where_they_are_indexed():
     policies = many(a_statement(Sid="general"))
     assert decide(a_request(resource="arn:aws:s3:::filler1/x/y"), policies).statement.sid == "f1"

@@ -150,7 +150,7 @@ def statements(
         "Effect": draw(st.sampled_from(effects)),
         draw(st.sampled_from(("Action", "Action", "NotAction"))): draw(lists_of(action_pattern)),
         draw(st.sampled_from(("Resource", "Resource", "NotResource"))): draw(
-            lists_of(resource_pattern)
+            st.one_of(lists_of(resource_pattern), st.lists(neighbours, min_size=2, max_size=4))
         ),
     }
     if draw(st.booleans()):
