@@ -5,10 +5,17 @@ of service is behind the proxy. A check is a question without its principal; the
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from authz.errors import quote
+from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
 from authz.policy.request import NO_FACTS, Values
+
+FACT_LIMIT: Final = 2_048
+"""Longest text of a client's that becomes a condition value, in characters: what a comparison costs grows with
+it, and each check of a request compares it anew. An S3 key has 1,024 bytes, an ARN 2,048 characters; a proxy
+lets 32 KiB of headers through."""
 
 
 class Check(NamedTuple):
@@ -29,7 +36,19 @@ def client_facts(request: HttpRequest) -> dict[str, Values]:
     facts: dict[str, Values] = {}
     headers = request.headers
     if "user-agent" in headers:
-        facts["aws:useragent"] = (headers["user-agent"].strip(),)
+        facts["aws:useragent"] = (as_fact("user-agent", headers["user-agent"].strip()),)
     if "referer" in headers:
-        facts["aws:referer"] = (headers["referer"].strip(),)
+        facts["aws:referer"] = (as_fact("referer", headers["referer"].strip()),)
     return facts
+
+
+def as_fact(name: str, text: str) -> str:
+    """Return what the header or parameter `name` says, for use as a condition value.
+
+    One longer than `FACT_LIMIT` is refused: cut off, it would be another value, which a deny may not match.
+    """
+    if len(text) > FACT_LIMIT:
+        raise S3RequestError(
+            "InvalidRequest", f"{quote(name)} has more than {FACT_LIMIT:,} characters"
+        )
+    return text

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from authz.errors import ParseError, quote
-from authz.formats.check import Check, client_facts
+from authz.formats.check import Check, as_fact, client_facts
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest, percent_decode, split_query
 from authz.identity.sigv4 import Proof
@@ -146,7 +146,7 @@ def _facts(route: Route, request: HttpRequest, proof: Proof | None) -> Mapping[s
     for key, kind, name in route.facts:
         value = _header(request, name, proof) if kind == "header" else parameters.get(name)
         if value is not None:
-            facts[key] = (value.strip(),)
+            facts[key] = (as_fact(name, value.strip()),)
     return facts
 
 

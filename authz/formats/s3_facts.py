@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from authz.errors import ParseError
-from authz.formats.check import client_facts
+from authz.formats.check import as_fact, client_facts
 from authz.formats.s3_address import CopySource
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest, percent_decode, split_query
@@ -23,6 +23,9 @@ from authz.policy.request import Values
 
 TAG_LIMIT: Final = 10
 """Most tags on an object (S3)."""
+TAG_KEY_LIMIT: Final = 128
+TAG_VALUE_LIMIT: Final = 256
+"""Longest key and value of an object's tag in characters (S3)."""
 
 Sources = tuple[tuple[str, str], ...]
 """Pairs of condition key (folded) and the header or parameter its value comes from."""
@@ -135,7 +138,7 @@ def common_facts(request: HttpRequest, proof: Proof | None) -> Facts:
     facts = client_facts(request)
     content = request.headers.get("x-amz-content-sha256")
     if content is not None:
-        facts["s3:x-amz-content-sha256"] = (content.strip(),)
+        facts["s3:x-amz-content-sha256"] = (as_fact("x-amz-content-sha256", content.strip()),)
     if proof is not None:
         facts["s3:authtype"] = (proof.kind,)
         facts["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
@@ -149,13 +152,13 @@ def action_facts(
 ) -> Facts:
     """Return `common` and what `headers` and query `values` give the keys that `action` defines."""
     found = [
-        (key, (headers[name].strip(),))
+        (key, (as_fact(name, headers[name].strip()),))
         for key, name in HEADER_FACTS.get(action, ())
         if name in headers
     ]
     if values:
         found += [
-            (key, (values[name],))
+            (key, (as_fact(name, values[name]),))
             for key, name in PARAMETER_FACTS.get(action, ())
             if name in values
         ]
@@ -200,6 +203,11 @@ def tag_facts(tags: list[tuple[str, str]]) -> Facts:
     """Return the facts of the tags a request sends along."""
     if len(tags) > TAG_LIMIT or len(dict(tags)) != len(tags):
         raise S3RequestError("InvalidTag", f"more than {TAG_LIMIT} tags, or a tag twice")
+    if any(len(name) > TAG_KEY_LIMIT or len(value) > TAG_VALUE_LIMIT for name, value in tags):
+        raise S3RequestError(
+            "InvalidTag",
+            f"a tag has a key of at most {TAG_KEY_LIMIT} characters and a value of {TAG_VALUE_LIMIT}",
+        )
     facts: Facts = {f"s3:requestobjecttag/{name}": (value,) for name, value in tags}
     if tags:
         facts["s3:requestobjecttagkeys"] = tuple(name for name, _ in tags)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from authz.errors import quote
-from authz.formats.check import Check
+from authz.formats.check import Check, as_fact
 from authz.formats.s3_actions import BUCKET, OBJECT, SERVICE, Operation
 from authz.formats.s3_address import CopySource, S3Config, parse_address, parse_copy_source
 from authz.formats.s3_body import (
@@ -345,7 +345,7 @@ def _create_bucket(asked: _Asked) -> list[Check]:
 def _location(asked: _Asked) -> str:
     body = _body(asked)
     if body:
-        return parse_location(body)
+        return as_fact("LocationConstraint", parse_location(body))
     if body is None and asked.config.requires_bodies and may_have_body(asked.request):
         raise unseen_body(asked.operation.name)
     return ""
