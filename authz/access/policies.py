@@ -34,9 +34,9 @@ from authz.telemetry.logs import get_logger
 
 UNKNOWN_VERSION: Final = 0
 
-COMPILED_RESOURCE_POLICIES: Final = 10_000
-"""Most policies of resources held compiled, at some 10 KiB each; which ones is up to strangers, who choose what
-they ask for."""
+COMPILED_RESOURCE_BYTES: Final = 8 * 1024 * 1024
+"""Most bytes of documents of resources that are held compiled, at 10 to 80 times as much memory. Which ones is
+up to strangers, who choose what they ask for, and how heavy they are to who may write them."""
 
 
 class PolicySetHandle:
@@ -59,6 +59,10 @@ class _HeldDocument:
     def __init__(self, stored: ResourcePolicy) -> None:
         self.stored = stored
         self.policies: PolicySet | None = None
+
+    def size(self) -> int:
+        """Return the bytes of the document."""
+        return len(self.stored.document.encode())
 
 
 class Policies:
@@ -84,6 +88,7 @@ class Policies:
         self._of_resources: dict[str, _HeldDocument] = {}
         # Those with a set, by resource, the oldest first.
         self._ready: OrderedDict[str, _HeldDocument] = OrderedDict()
+        self._ready_bytes = 0
         # The resources whose policy was found not to compile.
         self._broken: set[str] = set()
         self._log = get_logger("access")
@@ -111,6 +116,7 @@ class Policies:
             policy.resource: _HeldDocument(policy) for policy in stored.of_resources
         }
         self._ready.clear()
+        self._ready_bytes = 0
         self._broken.clear()
 
     def replace(
@@ -127,8 +133,8 @@ class Policies:
                 if not changed.isdisjoint((*handle.ids, *handle.deny_only_ids)):
                     handle.policies = None
         for resource in resources:
+            self._drop(resource)
             self._of_resources.pop(resource, None)
-            self._ready.pop(resource, None)
             self._broken.discard(resource)
         for document in stored.of_resources:
             self._of_resources[document.resource] = _HeldDocument(document)
@@ -185,13 +191,21 @@ class Policies:
         return held.policies or self._build_of_resource(held)
 
     def _build_of_resource(self, held: _HeldDocument) -> PolicySet:
-        if len(self._ready) >= COMPILED_RESOURCE_POLICIES:
-            self._ready.popitem(last=False)[1].policies = None
-        held.policies = compile_policy_set(
+        policies = compile_policy_set(
             [self._compile_of_resource(held)], layer=Layer.RESOURCE_POLICY
         )
+        held.policies = policies
         self._ready[held.stored.resource] = held
-        return held.policies
+        self._ready_bytes += held.size()
+        while self._ready_bytes > COMPILED_RESOURCE_BYTES:
+            self._drop(next(iter(self._ready)))
+        return policies
+
+    def _drop(self, resource: str) -> None:
+        held = self._ready.pop(resource, None)
+        if held is not None:
+            held.policies = None
+            self._ready_bytes -= held.size()
 
     def _compile_of_resource(self, held: _HeldDocument) -> CompiledPolicy | QuarantinedPolicy:
         arn, version = held.stored.resource, held.stored.version

@@ -139,7 +139,7 @@ async def test_root_can_mend_a_policy_that_does_not_compile_and_nobody_else_can(
 
 
 async def test_a_quarantine_is_logged_once_however_often_it_is_compiled(world, monkeypatch):
-    monkeypatch.setattr(policies_module, "COMPILED_RESOURCE_POLICIES", 1)
+    monkeypatch.setattr(policies_module, "COMPILED_RESOURCE_BYTES", 1)
     await put(world, bucket_policy(bucket=OTHER), OTHER)
     await put(world, bucket_policy())
     await break_policy(world)
@@ -183,7 +183,8 @@ async def test_a_policy_is_compiled_when_it_is_first_asked_about_and_once(world)
 
 
 async def test_no_more_than_the_bound_is_compiled_and_all_of_it_is_in_force(world, monkeypatch):
-    monkeypatch.setattr(policies_module, "COMPILED_RESOURCE_POLICIES", 3)
+    size = len(bucket_policy(bucket=f"{BUCKET}0"))
+    monkeypatch.setattr(policies_module, "COMPILED_RESOURCE_BYTES", 3 * size + 1)
     buckets = [f"{BUCKET}{n}" for n in range(6)]
     for bucket in buckets:
         await put(world, bucket_policy(bucket=bucket), bucket)
@@ -195,6 +196,25 @@ async def test_no_more_than_the_bound_is_compiled_and_all_of_it_is_in_force(worl
     assert compiled(world) == [buckets[3], buckets[5]]
     assert list(world.policies._ready) == [buckets[3], buckets[5]]
     assert not world.decide(world.anonymous, resource=f"{buckets[4]}/k").is_allowed
+
+
+async def test_what_is_compiled_is_bounded_by_the_weight_of_the_documents(world, monkeypatch):
+    long, short = f"{BUCKET}-long", [f"{BUCKET}-{n}" for n in range(3)]
+    heavy = bucket_policy(bucket=long, action=[f"s3:Get{n}" for n in range(100)])
+    monkeypatch.setattr(policies_module, "COMPILED_RESOURCE_BYTES", len(heavy))
+    for bucket in short:
+        await put(world, bucket_policy(bucket=bucket), bucket)
+        world.policies.resource_set(bucket)
+    assert compiled(world) == short
+    await put(world, heavy, long)
+    assert world.policies.resource_set(long) is world.policies.resource_set(f"{long}/k")
+    assert compiled(world) == [long]
+    world.policies.resource_set(short[0])
+    assert compiled(world) == short[:1]
+    assert world.policies._ready_bytes == len(bucket_policy(bucket=short[0]))
+    await world.control.resource_policies.delete(short[0])
+    await world.settle()
+    assert world.policies._ready_bytes == 0
 
 
 async def test_asking_about_resources_without_a_policy_leaves_nothing_in_memory(world):
