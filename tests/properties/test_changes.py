@@ -64,7 +64,7 @@ def allowing(request: AccessRequest, *, of_resource: bool = False) -> dict[str, 
 def widened(statement: dict[str, Any], misses: str, request: AccessRequest) -> dict[str, Any]:
     """Return an allow without what it misses by, naming whom it names if it names who asks."""
     kept = {element: value for element, value in statement.items() if element.endswith("Principal")}
-    if "Principal" in misses:
+    if not {"Principal", "NotPrincipal"}.isdisjoint(misses.split(", ")):
         kept = {"Principal": naming(request.principal)}
     return {"Effect": "Allow", "Action": request.action, "Resource": "*", **kept}
 
