@@ -31,6 +31,8 @@ VERSIONS_PER_POLICY: Final = 5
 RESOURCE_POLICIES: Final = 10_000
 """Most resources with a policy (AWS: 10,000 buckets an account). All documents are in memory, and who may set
 the policy of any bucket of a pattern can name buckets without end: at 20 KB a document, 200 MB."""
+KEPT_FOR_ROOT: Final = 500
+"""Of these, the last that only root may give a policy: who fills the others cannot keep root from denying."""
 RESOURCE_BYTES: Final = 2048
 """Longest ARN that can have a policy, in bytes of UTF-8. AWS IAM: `arnType`, 2,048 characters; PostgreSQL's
 indexes hold no key of more than 2,704 bytes."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from authz.clock import Clock
-from authz.control.limits import RESOURCE_POLICIES, check_resource
+from authz.control.limits import KEPT_FOR_ROOT, RESOURCE_POLICIES, check_resource
 from authz.control.lookup import get_resource_policy
 from authz.control.paging import Page, read_page
 from authz.control.ports import Store, Unit, Written
@@ -30,11 +30,13 @@ class ResourcePolicies:
         self._clock = clock
         self._check_document = check_document
 
-    async def put(self, resource: str, document: str) -> Written[ResourcePolicy]:
+    async def put(
+        self, resource: str, document: str, *, is_root: bool = False
+    ) -> Written[ResourcePolicy]:
         """Set the policy of a resource, in place of the one it has; the very same document changes nothing.
 
         Raises `InvalidError` for the resource, `ParseError` for the document, and `ConflictError` when
-        `RESOURCE_POLICIES` others have one.
+        `RESOURCE_POLICIES` others have one, or for whoever is not root `KEPT_FOR_ROOT` less.
         """
         check_resource(resource)
         self._check_document(document, resource)
@@ -43,7 +45,7 @@ class ResourcePolicies:
         async def change(unit: Unit) -> ResourcePolicy:
             old = await unit.resource_policies.find(resource)
             if old is None:
-                await _require_room(unit)
+                await _require_room(unit, is_root=is_root)
                 new = ResourcePolicy(
                     resource=resource, version=1, document=document, created_at=now, updated_at=now
                 )
@@ -79,6 +81,8 @@ class ResourcePolicies:
         return await self._store.write(change)
 
 
-async def _require_room(unit: Unit) -> None:
-    if await unit.resource_policies.count() >= RESOURCE_POLICIES:
-        raise InUseError(f"{RESOURCE_POLICIES} resources have a policy, the most; delete one first")
+async def _require_room(unit: Unit, *, is_root: bool) -> None:
+    limit = RESOURCE_POLICIES if is_root else RESOURCE_POLICIES - KEPT_FOR_ROOT
+    if await unit.resource_policies.count() >= limit:
+        left = "" if is_root else f", but for {KEPT_FOR_ROOT} that are kept for root"
+        raise InUseError(f"{limit} resources have a policy, the most{left}; delete one first")

@@ -10,7 +10,7 @@ Not here: what a change means (`control`), or how messages are read and written 
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
@@ -20,6 +20,7 @@ from authz.formats.authz_v1 import parse_message
 from authz.policy.request import Principal, Values
 from authz.serving.admin_requirements import (
     BOUNDARY_KEY,
+    PACKAGE,
     bounded_user_of,
     facts_of,
     find_requirement,
@@ -51,11 +52,14 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
 )
 """The services of `authz.admin.v1`."""
 
-Handler = Callable[[Any], Awaitable[Message]]
-"""One method behind the gate: its request → its answer."""
+Handler = Callable[..., Awaitable[Message]]
+"""One method behind the gate: its request → its answer. Those of `TAKING_CALLER` take who calls besides."""
 
 FindBoundary = Callable[[str], Awaitable[str]]
 """A user's name → the ARN of its permissions boundary, empty for none and for no such user."""
+
+TAKING_CALLER: Final = frozenset({f"/{PACKAGE}.ResourcePolicyService/PutResourcePolicy"})
+"""Methods that are something else for root."""
 
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -103,7 +107,7 @@ class AdminSurface:
             request = parse_message(kind, raw)
             needed = find_requirement(path, request)
             resource = resource_of(needed, request, self._account)
-            await self._gate.admit(
+            caller = await self._gate.admit(
                 call,
                 raw,
                 needed.action,
@@ -112,7 +116,7 @@ class AdminSurface:
                 also=needed_for_tags(path, request),
                 find_facts=lambda: self._find_facts(request),
             )
-            answer = await handler(request)
+            answer = await (handler(request, caller) if path in TAKING_CALLER else handler(request))
             return answer.SerializeToString()
 
         return method

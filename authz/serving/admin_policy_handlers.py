@@ -27,6 +27,7 @@ from authz.formats.admin_v1_policies import (
 )
 from authz.formats.findings import find_findings
 from authz.identity.records import Attachment, TargetKind
+from authz.policy.request import Principal, PrincipalKind
 from authz.policy.validate import PolicyKind
 from authz.serving.admin_fields import demand_spelling, parse_page
 from authz.wire.authz.admin.v1 import attachment_service_pb2 as attachments_wire
@@ -182,10 +183,12 @@ class ResourcePolicyHandlers:
         self._advice = Advice(clock)
 
     async def put_resource_policy(
-        self, request: resources_wire.PutResourcePolicyRequest
+        self, request: resources_wire.PutResourcePolicyRequest, caller: Principal
     ) -> resources_wire.PutResourcePolicyResponse:
         """Set the policy of a resource."""
-        made = await self._resource_policies.put(request.resource, request.document)
+        made = await self._resource_policies.put(
+            request.resource, request.document, is_root=caller.kind is PrincipalKind.ROOT
+        )
         return resources_wire.PutResourcePolicyResponse(
             resource_policy=render_resource_policy(made.value),
             revision=made.revision,

@@ -50,6 +50,7 @@ async def test_the_number_of_resources_with_a_policy_is_bounded(
     control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource_policies_module, "RESOURCE_POLICIES", 2)
+    monkeypatch.setattr(resource_policies_module, "KEPT_FOR_ROOT", 0)
     others = [f"{BUCKET}-{number}" for number in range(2)]
     for resource in others:
         await control.resource_policies.put(resource, ALLOW_ALL)
@@ -58,6 +59,22 @@ async def test_the_number_of_resources_with_a_policy_is_bounded(
     await control.resource_policies.put(others[0], DENY_ALL)
     await control.resource_policies.delete(others[1])
     await control.resource_policies.put(BUCKET, DENY_ALL)
+
+
+async def test_who_fills_the_others_leaves_some_for_root(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource_policies_module, "RESOURCE_POLICIES", 3)
+    monkeypatch.setattr(resource_policies_module, "KEPT_FOR_ROOT", 2)
+    put = control.resource_policies.put
+    await put(BUCKET, ALLOW_ALL)
+    with pytest.raises(InUseError, match="the most, but for 2 that are kept for root"):
+        await put(f"{BUCKET}-1", ALLOW_ALL)
+    await put(f"{BUCKET}-1", ALLOW_ALL, is_root=True)
+    await put(f"{BUCKET}-2", ALLOW_ALL, is_root=True)
+    with pytest.raises(InUseError, match="3 resources have a policy, the most; delete one"):
+        await put(f"{BUCKET}-3", ALLOW_ALL, is_root=True)
+    await put(f"{BUCKET}-2", DENY_ALL)
 
 
 async def test_case_matters_in_resources(control: Control) -> None:

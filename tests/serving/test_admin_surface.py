@@ -46,7 +46,7 @@ class EveryHandler:
         self.reached = []
 
     def __getattr__(self, name):
-        async def handler(request):
+        async def handler(request, *_):
             self.reached.append(name)
             user = user_service_pb2.User(name=getattr(request, "name", ""))
             return user_service_pb2.GetUserResponse(user=user)
