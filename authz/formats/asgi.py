@@ -20,12 +20,11 @@ Network = IPv4Network | IPv6Network
 
 def parse_scope(
     scope: Mapping[str, Any],
-    body: bytes | None,
     *,
     proxies: Sequence[Network],
     trusted_hops: int,
 ) -> HttpRequest:
-    """Read the head of a request; `body` is what came after it, `None` when it did not come whole.
+    """Read the head of a request; its body is not at hand.
 
     `proxies` are the networks of the proxies that connect to us, `trusted_hops` how many stand in front of
     those. A proxy that names no client leaves the address unknown.
@@ -45,7 +44,6 @@ def parse_scope(
         repeated=repeated,
         scheme=scheme,
         source_ip=source_ip,
-        body=body,
     )
 
 

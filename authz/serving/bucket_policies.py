@@ -2,8 +2,9 @@
 
 A proxy hands over the requests whose query names the `policy` or `policyStatus` of a bucket; the store never
 sees them. Nothing that asked `ext_authz` before is relied on: the signature, the body and the right to do this
-are all verified here, as they are there. Plain values in, plain values out; a server is an adapter around
-`answer` (`serving/http/bucket_policies.py`).
+are all verified here, as they are there. All but the body is verified from the head alone, and no body is read
+but of who may put a policy. Plain values in, plain values out; a server is an adapter around `answer`
+(`serving/http/bucket_policies.py`).
 
 Whether the bucket exists is not known here (docs/decisions/0015). Source: Amazon S3 API reference,
 PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus.
@@ -34,7 +35,8 @@ from authz.formats.s3_http import S3Operation
 from authz.formats.s3_integrity import check_integrity
 from authz.formats.s3_xml import S3RequestError, render_policy_status
 from authz.identity.http import HttpRequest, split_query
-from authz.identity.sigv4 import Proof, find_proof
+from authz.identity.proof_parts import PAYLOAD_MARKERS
+from authz.identity.sigv4 import Proof, check_body, find_proof
 from authz.policy.applicable import as_applicable
 from authz.policy.arn import bucket_arn
 from authz.policy.compile import compile_policy_set, compile_resource_policy
@@ -70,6 +72,10 @@ _CODES: Final[Mapping[type[AuthzError], str]] = {
 """S3's words for what can go wrong on our side; the rest is the client's, `InvalidRequest`."""
 
 
+ReadBody = Callable[[], Awaitable[bytes | None]]
+"""Reads the body of a request: all of it, or more than `BODY_LIMIT`; `None` if it did not come in time."""
+
+
 class HttpAnswer(NamedTuple):
     """What the client gets."""
 
@@ -79,9 +85,11 @@ class HttpAnswer(NamedTuple):
 
 
 class _Admitted(NamedTuple):
-    """An allowed request: what it is, who asks, the need that was decided, and the decision with its id."""
+    """A decided request: what it is, who asks, the need that was decided, and the decision with its id."""
 
     request: HttpRequest
+    read_body: ReadBody
+    proof: Proof | None
     operation: S3Operation
     entry: UserEntry
     need: AccessRequest
@@ -130,14 +138,11 @@ class BucketPolicies:
             "GetBucketPolicyStatus": self._get_status,
         }
 
-    async def answer(self, request: HttpRequest) -> HttpAnswer:
-        """Answer one request; what goes wrong is an answer, too.
-
-        Its body is whole, or longer than `BODY_LIMIT`, or `None`, which means that it did not come in time.
-        """
+    async def answer(self, request: HttpRequest, read_body: ReadBody) -> HttpAnswer:
+        """Answer one request, given its head; what goes wrong is an answer, too."""
         started = perf_counter()
         try:
-            return await self._answer(request)
+            return await self._answer(request, read_body)
         except Exception:  # noqa: BLE001 - a fault of ours is told as one, and stays ours
             self._metrics.internal_errors.inc((SURFACE,))
             self._log.exception("call_failed", method=request.method)
@@ -148,22 +153,23 @@ class BucketPolicies:
 
     def turn_away(self, request: HttpRequest) -> HttpAnswer:
         """Answer a request that there is no room for."""
-        return self._refuse(request, OverloadedError("too many such requests at a time"), "")
+        return self._refuse(request, OverloadedError("too many such requests at a time"), None)
 
-    async def _answer(self, request: HttpRequest) -> HttpAnswer:
+    async def _answer(self, request: HttpRequest, read_body: ReadBody) -> HttpAnswer:
         proof: Proof | None = None
         try:
             age, now = self._authorizer.check_age(), self._clock.now()
-            _check_body_came(request)
             proof = find_proof(request, now)
-            admitted = await self._admit(request, proof, age, now)
+            admitted = await self._admit(request, read_body, proof, age, now)
         except AuthzError as error:
-            return self._refuse(request, error, proof.access_key_id if proof else "")
+            return self._refuse(request, error, proof)
         decision_id = admitted.answer.decision_id
         if not admitted.answer.decision.is_allowed:
             return self._render_error(request, ACCESS_DENIED, ACCESS_DENIED_TEXT, decision_id)
         try:
             status, headers, body = await self._acts[admitted.operation.name](admitted)
+        except UnauthenticatedError as error:
+            return self._refuse(request, error, proof)
         except AuthzError as error:
             return self._render_error(request, _code_of(error), error.message, decision_id)
         return HttpAnswer(status, {"x-amz-request-id": decision_id, **headers}, body)
@@ -171,9 +177,14 @@ class BucketPolicies:
     # --- who asks, and may they -----------------------------------------------------------------------------
 
     async def _admit(
-        self, request: HttpRequest, proof: Proof | None, age: float, now: float
+        self,
+        request: HttpRequest,
+        read_body: ReadBody,
+        proof: Proof | None,
+        age: float,
+        now: float,
     ) -> _Admitted:
-        """Authenticate, read and decide."""
+        """Authenticate, read and decide, all by the head."""
         entry = await self._authenticate(request, proof, now)
         operation = self._mapping.read(request, proof)
         if operation.name not in self._acts:
@@ -181,8 +192,6 @@ class BucketPolicies:
         if any(name.lower() in _ONLY_HEADERS for name, _ in split_query(request.query)):
             names = " and ".join(sorted(f"`{name}`" for name in _ONLY_HEADERS))
             raise S3RequestError("InvalidRequest", f"each of {names} must be a header")
-        if operation.name == "PutBucketPolicy" and proof is not None:
-            check_integrity(request, proof)
         principal, server = entry.principal, server_facts(request, proof)
         needs = [
             AccessRequest(
@@ -195,7 +204,7 @@ class BucketPolicies:
         ]
         asked = Asked(SURFACE, proof.access_key_id if proof else "", request.source_ip)
         answer = self._authorizer.authorize(entry, needs, asked, age)
-        return _Admitted(request, operation, entry, needs[0], answer)
+        return _Admitted(request, read_body, proof, operation, entry, needs[0], answer)
 
     async def _authenticate(
         self, request: HttpRequest, proof: Proof | None, now: float
@@ -215,11 +224,11 @@ class BucketPolicies:
     async def _put(self, admitted: _Admitted) -> HttpAnswer:
         self._check_owner(admitted)
         _check_writer(admitted)
-        request, resource = admitted.request, admitted.resource
-        assert request.body is not None, "it was admitted with its body"
+        body = await _take_body(admitted)
+        is_root = admitted.entry.principal.kind is PrincipalKind.ROOT
         try:
-            self._check_lock_out(admitted, request.body)
-            written = await self._policies.put(resource, request.body.decode())
+            self._check_lock_out(admitted, body)
+            written = await self._policies.put(admitted.resource, body.decode(), is_root=is_root)
         except S3RequestError:
             raise
         except ParseError as error:
@@ -286,8 +295,8 @@ class BucketPolicies:
 
     # --- refusals -------------------------------------------------------------------------------------------
 
-    def _refuse(self, request: HttpRequest, error: AuthzError, access_key_id: str) -> HttpAnswer:
-        """Answer a request that is never decided: it proves or means nothing, or cannot be decided now."""
+    def _refuse(self, request: HttpRequest, error: AuthzError, proof: Proof | None) -> HttpAnswer:
+        """Answer a request that proves or means nothing, or cannot be decided now."""
         code = _code_of(error)
         family = (
             self._metrics.authentication_failures
@@ -295,7 +304,7 @@ class BucketPolicies:
             else self._metrics.rejected_requests
         )
         family.inc((SURFACE, code))
-        asked = Asked(SURFACE, access_key_id, request.source_ip)
+        asked = Asked(SURFACE, proof.access_key_id if proof else "", request.source_ip)
         decision_id = self._authorizer.refuse(asked, code, request.path)
         return self._render_error(request, code, error.message, decision_id)
 
@@ -305,11 +314,20 @@ class BucketPolicies:
         return HttpAnswer(*self._mapping.refuse(request, code, message, request_id))
 
 
-def _check_body_came(request: HttpRequest) -> None:
-    if request.body is None:
+async def _take_body(admitted: _Admitted) -> bytes:
+    """Return the body that the signature of an admitted request covers."""
+    request, proof = admitted.request, admitted.proof
+    assert proof is not None, "only who signs may write"
+    body = await admitted.read_body()
+    if body is None:
         raise S3RequestError("RequestTimeout", "the body did not arrive in time")
-    if len(request.body) > BODY_LIMIT:
+    if len(body) > BODY_LIMIT:
         raise S3RequestError("EntityTooLarge", f"a bucket policy has at most {BODY_LIMIT:,} bytes")
+    if proof.payload_hash not in PAYLOAD_MARKERS:
+        check_body(body, proof.payload_hash)
+    request.body = body
+    check_integrity(request, proof)
+    return body
 
 
 def _check_writer(admitted: _Admitted) -> None:

@@ -18,7 +18,7 @@ def a_scope(client=("10.0.0.7", 4000), headers=(), raw_path=b"/b", query=b"polic
 
 
 def parse(scope, hops=0):
-    return parse_scope(scope, b"", proxies=PROXIES, trusted_hops=hops)
+    return parse_scope(scope, proxies=PROXIES, trusted_hops=hops)
 
 
 def test_path_query_and_headers_are_the_bytes_that_were_sent():
@@ -28,7 +28,7 @@ def test_path_query_and_headers_are_the_bytes_that_were_sent():
     assert request.headers["x-amz-meta-a"].encode("latin-1") == b"gr\xc3\xbc\xff "
     assert request.headers["x"] == "1,2"
     assert request.repeated == {"x"}
-    assert (request.method, request.body) == ("PUT", b"")
+    assert (request.method, request.body) == ("PUT", None)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from authz.control import resource_policies
 from authz.errors import UnavailableError
 from authz.identity.records import TargetKind
 from authz.identity.sigv4 import _sign as sign
@@ -263,13 +264,49 @@ async def test_a_body_that_does_not_come_in_time_is_no_body(root):
     assert (answer.status, code_of(answer)) == (400, "RequestTimeout")
 
 
+async def test_no_body_is_read_but_of_who_may_put_a_policy(world, surface, root, alice, nobody):
+    stranger = Client(surface, world.clock, ("AKIASTRANGER", "secret-secret"))
+    forger = Client(surface, world.clock, (root.credential[0], "another-secret"))
+    for client in (stranger, forger, alice, nobody):
+        assert (await client.put()).status == 403
+        assert (await client.send("DELETE", body=a_bucket_policy())).status == 403
+    assert (await root.send("PUT", "/box/key", body=a_bucket_policy())).status == 501
+    assert (await root.send("GET", body=a_bucket_policy())).status == 404
+    wrong = {"x-amz-expected-bucket-owner": "111111111111"}
+    assert (await root.put(signed=wrong)).status == 403
+    everyone = statement("*", "s3:*", [BOX, f"{BOX}/*"])
+    assert (await root.put(everyone)).status == 204
+    assert (await nobody.put()).status == 405
+    clients = (stranger, forger, alice, nobody, root)
+    assert [client.bodies_read for client in clients] == [0, 0, 0, 0, 1]
+
+
+async def test_a_body_that_was_not_signed_is_counted_as_what_it_is(root, world):
+    request = root.request("PUT", body=a_bucket_policy(statement(ALICE)))
+    request.body = a_bucket_policy()
+    await root.deliver(request)
+    assert world.count("authentication_failures", SURFACE, "XAmzContentSHA256Mismatch") == 1
+    assert code_of(await root.send()) == "NoSuchBucketPolicy"
+
+
+async def test_the_last_policies_are_for_root_to_put(world, root, alice, monkeypatch):
+    monkeypatch.setattr(resource_policies, "RESOURCE_POLICIES", 2)
+    monkeypatch.setattr(resource_policies, "KEPT_FOR_ROOT", 1)
+    await allow(world, "s3:PutBucketPolicy", "arn:aws:s3:::*")
+    assert (await alice.put()).status == 204
+    other = {"body": a_bucket_policy(statement(resource="arn:aws:s3:::other/*")), "path": "/other"}
+    refused = await alice.put(**other)
+    assert (refused.status, code_of(refused)) == (409, "OperationAborted")
+    assert (await root.put(**other)).status == 204
+
+
 # --- signatures ---------------------------------------------------------------------------------------------
 
 
 async def test_a_body_that_was_not_signed_is_refused(root):
     request = root.request("PUT", body=a_bucket_policy(statement(ALICE)))
     request.body = a_bucket_policy()
-    assert code_of(await root.surface.answer(request)) == "XAmzContentSHA256Mismatch"
+    assert code_of(await root.deliver(request)) == "XAmzContentSHA256Mismatch"
 
 
 async def test_an_unsigned_payload_needs_a_signed_digest_of_the_body(root):
@@ -353,21 +390,21 @@ def presigned(client, method="GET", query="policy", *, expires=60, headers=(), b
 
 async def test_a_presigned_url_may_what_its_signer_may_until_it_expires(world, root, alice):
     await root.put()
-    assert code_of(await alice.surface.answer(presigned(alice))) == "AccessDenied"
+    assert code_of(await alice.deliver(presigned(alice))) == "AccessDenied"
     await allow(world, "s3:GetBucketPolicy")
     url = presigned(alice)
-    assert (await alice.surface.answer(url)).status == 200
+    assert (await alice.deliver(url)).status == 200
     world.clock.advance(61)
-    assert code_of(await alice.surface.answer(url)) == "AccessDenied"
+    assert code_of(await alice.deliver(url)) == "AccessDenied"
 
 
 async def test_a_presigned_url_writes_only_the_body_it_was_made_for(root):
     body = a_bucket_policy()
-    assert code_of(await root.surface.answer(presigned(root, "PUT", body=body))) == "InvalidRequest"
+    assert code_of(await root.deliver(presigned(root, "PUT", body=body))) == "InvalidRequest"
     bound = presigned(root, "PUT", headers={"content-md5": md5(body)}, body=body)
-    assert (await root.surface.answer(bound)).status == 204
+    assert (await root.deliver(bound)).status == 204
     bound.body = a_bucket_policy(statement(ALICE))
-    assert code_of(await root.surface.answer(bound)) == "BadDigest"
+    assert code_of(await root.deliver(bound)) == "BadDigest"
 
 
 @pytest.mark.parametrize(
@@ -387,7 +424,7 @@ async def test_a_request_that_was_changed_on_its_way_is_refused(root, world, cha
     await root.put()
     request = root.request()
     change(request)
-    answer = await root.surface.answer(request)
+    answer = await root.deliver(request)
     assert (answer.status // 100, code_of(answer)) == (4, code)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from ipaddress import ip_network
 from typing import NamedTuple
 
@@ -334,7 +335,7 @@ async def test_only_so_many_requests_are_held_at_a_time(site, monkeypatch):
     raw = on_the_wire(site.client.request("PUT", body=a_bucket_policy()))
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     writer.write(raw[:-1])
-    await until(lambda: site.app._in_flight == 1)
+    await until(lambda: site.app._in_flight.total() == 1)
     refused = await site.ask()
     assert refused.status == 503
     assert b"<Code>SlowDown</Code>" in refused.body
@@ -344,3 +345,65 @@ async def test_only_so_many_requests_are_held_at_a_time(site, monkeypatch):
         assert (await reader.read()).startswith(b"HTTP/1.1 204")
     writer.close()
     assert json.loads((await site.ask()).body)["Statement"]
+
+
+async def test_one_source_holds_only_its_share_of_them(site, monkeypatch):
+    monkeypatch.setattr(adapter, "MAX_OF_ONE_SOURCE", 1)
+    greedy, other = {"x-forwarded-for": "198.51.100.1"}, {"x-forwarded-for": "198.51.100.2"}
+    raw = on_the_wire(site.client.request("PUT", body=a_bucket_policy(), unsigned=greedy))
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    writer.write(raw[:-1])
+    await until(lambda: site.app._in_flight.total() == 1)
+    refused = await site.ask(unsigned=greedy)
+    assert refused.status == 503
+    assert b"<Code>SlowDown</Code>" in refused.body
+    assert (await site.ask(unsigned=other)).status == 404
+    writer.write(raw[-1:])
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 204")
+    writer.close()
+    assert (await site.ask(unsigned=greedy)).status == 200
+    assert not site.app._in_flight
+
+
+async def test_who_may_not_put_a_policy_is_answered_before_the_body_has_come(site):
+    request = site.client.request("PUT", body=a_bucket_policy(), unsigned={"authorization": ""})
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    writer.write(on_the_wire(request).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert b" 4" in (await reader.readuntil(b"</Error>"))[:13]
+    writer.close()
+
+
+async def test_a_client_that_never_reads_its_answers_is_cut_off(site, monkeypatch):
+    document = a_bucket_policy(statement("*", "s3:GetBucketPolicy", BOX))
+    document += b" " * (BODY_LIMIT - len(document))
+    assert (await site.ask("PUT", body=document)).status == 204
+    await until(lambda: not site.server._server.server_state.connections)
+    monkeypatch.setattr(http_server, "ANSWER_LIMIT", 0.2)
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", site.server.port))
+        asked = f"GET /box?policy HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode() * 1000
+        await loop.sock_sendall(client, asked)
+        await until(lambda: site.app._in_flight.total() == 1)
+        await until(lambda: not site.server._server.server_state.connections)
+        await until(lambda: not site.app._in_flight)
+
+
+async def test_a_request_that_is_cut_off_as_the_server_stops_leaves_no_traceback(
+    world, monkeypatch, caplog
+):
+    monkeypatch.setattr(http_server, "SHUTDOWN_LIMIT", 0.01)
+    one = Site(world)
+    await one.server.start()
+    raw = on_the_wire(one.client.request("PUT", body=a_bucket_policy()))
+    _, writer = await asyncio.open_connection("127.0.0.1", one.server.port)
+    writer.write(raw[:-1])
+    await until(lambda: one.app._in_flight.total() == 1)
+    await one.server.stop()
+    assert not one.app._in_flight
+    assert [record for record in caplog.records if record.exc_info] == []
+    writer.close()

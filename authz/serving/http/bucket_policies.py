@@ -1,11 +1,13 @@
-"""Bucket policies over ASGI: the head as it came, the body whole and bounded, and the answer.
+"""Bucket policies over ASGI: the head as it came, the body if it is asked for, bounded, and the answer.
 
 Only what `parse_scope` reads reaches the surface: no framework's idea of paths, queries or headers, because the
 signature is over the bytes. A body is read to a limit in bytes and in seconds, and only so many requests are
-held at a time; the server bounds heads and connections (`server.py`).
+held at a time, of all clients and of one; the server bounds heads, connections and how long an answer may take
+to be fetched (`server.py`).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,6 +25,11 @@ MAX_IN_FLIGHT: Final = 64
 """Requests held at a time; a third of what the server takes, so that probes and scrapes always pass."""
 
 
+MAX_OF_ONE_SOURCE: Final = 16
+"""Of these, the most from one address: a quarter of them, and a third of what a proxy sends at a time
+(`deploy/envoy.yaml`)."""
+
+
 class BucketPoliciesApp:
     """The ASGI application of the surface."""
 
@@ -33,7 +40,8 @@ class BucketPoliciesApp:
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
-        self._in_flight = 0
+        # By the client's address.
+        self._in_flight: Counter[str] = Counter()
 
     @staticmethod
     def wants(scope: Scope) -> bool:
@@ -42,18 +50,21 @@ class BucketPoliciesApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if self._in_flight >= MAX_IN_FLIGHT:
-            await _send(send, self._surface.turn_away(self._parse(scope, None)))
+        request = self._parse(scope)
+        source, held = request.source_ip, self._in_flight
+        if held[source] >= MAX_OF_ONE_SOURCE or held.total() >= MAX_IN_FLIGHT:
+            await _send(send, self._surface.turn_away(request))
             return
-        self._in_flight += 1
+        held[source] += 1
         try:
-            request = self._parse(scope, await _read_body(receive))
-            await _send(send, await self._surface.answer(request))
+            await _send(send, await self._surface.answer(request, lambda: _read_body(receive)))
         finally:
-            self._in_flight -= 1
+            held[source] -= 1
+            if not held[source]:
+                del held[source]
 
-    def _parse(self, scope: Scope, body: bytes | None) -> HttpRequest:
-        return parse_scope(scope, body, proxies=self._proxies, trusted_hops=self._trusted_hops)
+    def _parse(self, scope: Scope) -> HttpRequest:
+        return parse_scope(scope, proxies=self._proxies, trusted_hops=self._trusted_hops)
 
 
 async def _read_body(receive: Receive) -> bytes | None:

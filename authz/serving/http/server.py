@@ -2,16 +2,18 @@
 
 uvicorn installs signal handlers of its own; here the service owns the signals, because one SIGTERM must
 end both servers in order. uvicorn ends idle connections between requests, but waits for ever for the head of a
-request that has begun, or never does; here both have the same time.
+request that has begun, or never does, and for a client that does not read its answer; here all have a time, at
+whose end the connection is cut.
 """
 
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
+from contextlib import contextmanager, suppress
+from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from authz.errors import InvalidError
@@ -25,6 +27,10 @@ HEAD_LIMIT: Final = 40_960
 KEEP_ALIVE: Final = 15
 """Seconds a connection may be without a whole head of a request."""
 
+ANSWER_LIMIT: Final = 30
+"""Seconds from a whole head until the answer has been taken off our hands: twice what a proxy waits (15;
+`deploy/envoy.yaml`), and enough for a body (10) and for a write that has to wait for the database (15)."""
+
 SHUTDOWN_LIMIT: Final = 2
 """Seconds a request in flight may take once the server stops."""
 
@@ -36,9 +42,10 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """One connection, closed when it is too long without a request."""
+    """One connection, cut when it is too long without a request, or a request without its answer."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _watched: object = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent
         super().connection_made(transport)
@@ -57,12 +64,18 @@ class _Protocol(H11Protocol):
         self._disarm()
 
     def _watch(self) -> None:
-        """Let the time run while no request is being answered, from when that began."""
+        """Let the time run anew for each request, and while there is none, from when that began."""
         # None before the first request, whatever its type says.
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
-            self._disarm()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(KEEP_ALIVE, self.transport.close)
+        is_answering = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
+        watched = self.cycle if is_answering else None
+        if self._deadline is not None:
+            if watched is self._watched:
+                return
+            self._deadline.cancel()
+        self._watched = watched
+        limit = ANSWER_LIMIT if is_answering else KEEP_ALIVE
+        # Not closed: that would wait until the client has read what is left for it.
+        self._deadline = self.loop.call_later(limit, self.transport.abort)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
@@ -70,15 +83,25 @@ class _Protocol(H11Protocol):
             self._deadline = None
 
 
+def _end_quietly(app: ASGIApp) -> ASGIApp:
+    """Wrap `app` so that a request cancelled as the server stops ends without an error of its own."""
+
+    async def quiet(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return quiet
+
+
 class HttpServer:
     """Serves an ASGI application from `start` to `stop`."""
 
-    def __init__(self, address: str, app: Any) -> None:
+    def __init__(self, address: str, app: ASGIApp) -> None:
         """Serve `app` at `address` (`host:port`; port 0 picks a free one)."""
         self._address = address
         self._server = _Uvicorn(
             uvicorn.Config(
-                app,
+                _end_quietly(app),
                 http=_Protocol,
                 ws="none",
                 interface="asgi3",
