@@ -51,6 +51,9 @@ SHARED_MINIMUM: Final = 256
 """From how many statements on those of one action pattern have an index of their own, shared by all actions
 that it matches; fewer are indexed together with the others of an action."""
 
+# Statements that were not told apart by action have no number of their own to be shared under.
+assert SHARED_MINIMUM >= ACTION_INDEX_MINIMUM
+
 Entry = tuple[int, Match, Test | None, Decision]
 """One statement as `decide` reads it: rank, resource matcher, conditions (if any), what it decides."""
 Entries = Iterable[Entry]
