@@ -141,6 +141,10 @@ class PolicySet:
         """Return these policies as `layer`: this very set, or one compiled for it."""
         return self if self.layer is layer else PolicySet(self.policies, self.deny_only, layer)
 
+    def anew(self) -> "PolicySet":
+        """Return these policies as a set that shares no memo with this one."""
+        return PolicySet(self.policies, self.deny_only, self.layer)
+
 
 def _statements(
     policies: Iterable[CompiledPolicy | QuarantinedPolicy],

@@ -30,9 +30,6 @@ from authz.policy.variables import Variable
 KEY_MEMO_SIZE: Final = 1024
 """Condition keys remembered; policies name a few hundred."""
 
-STEP: Final = 32
-"""Statements that are weighed in one step."""
-
 _CLOCK_KEYS: Final = frozenset({"aws:currenttime", "aws:epochtime"})
 
 T = TypeVar("T")
@@ -94,7 +91,7 @@ def find_reach(
 def weigh(
     request: AccessRequest, policies: PolicySet | Applicable, is_known: IsKnown = is_identity_key
 ) -> Steps[Reach]:
-    """Do what `find_reach` does in steps of bounded work, for who must let others go first meanwhile."""
+    """Do what `find_reach` does in steps of one statement, for who must let others go first meanwhile."""
     context = _PartialContext(request.context, is_known)
     asked = AccessRequest(
         request.principal, request.action, request.resource, context, is_prefix=request.is_prefix
@@ -202,12 +199,11 @@ def _weigh_all(
 ) -> Steps[Certainty]:
     """Return how certainly one of the statements matches; none is looked at once that is `enough`."""
     found = Certainty.NO
-    for count, entry in enumerate(entries, 1):
+    for entry in entries:
         found = max(found, _weigh(entry, asked, policies)[0])
         if found >= enough:
             break
-        if not count % STEP:
-            yield
+        yield
     return found
 
 

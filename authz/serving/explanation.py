@@ -76,12 +76,14 @@ class ExplanationSurface:
     async def explain(self, raw: bytes, call: Call) -> bytes:
         """Tell why; for callers who may see the principal's policies."""
         inquiry = parse_explain(raw)
-        await self._refresher.wait_for(inquiry.at_least_revision)
         if isinstance(inquiry.asked, str):
-            return await self._explain_decision(await self._find_decision(inquiry.asked, raw, call))
+            then = await self._find_decision(inquiry.asked, raw, call)
+            await self._refresher.wait_for(inquiry.at_least_revision)
+            return await self._explain_decision(then)
         question = inquiry.asked
         about = self._resource_of(question, await self._refs.load(question.principal))
         await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
+        await self._refresher.wait_for(inquiry.at_least_revision)
         read = inquiry.read_hypothesis
         hypothesis = None if read is None else await self._apart(read)
         # Meanwhile the name or the key may have come to mean somebody else.
@@ -115,13 +117,7 @@ class ExplanationSurface:
         now: Given | None = None,
     ) -> bytes:
         """Explain `request` by `policies`, if there are any to explain by, and render it all."""
-        changes = _CHANGES.get((now or given).decision.reason, ())
-
-        def work() -> bytes:
-            explanation = None if policies is None else explain(request, policies)
-            return render_explain(Explained(request, given, now, explanation, changes))
-
-        return await self._apart(work)
+        return await self._apart(lambda: _explain(request, policies, given, now))
 
     # --- a question, or what would be if ---
 
@@ -146,10 +142,16 @@ class ExplanationSurface:
             return await self._answer(request, None, self._given_now(PRINCIPAL_UNKNOWN))
         # Of one that does not exist there are the policies that everybody has: those of the resource.
         own = self._authorizer.policies_for(entry or self._refs.anonymous, question.resource)
-        policies = hypothesis.applied_to(as_applicable(own))
         is_disabled = entry is not None and not _is_enabled(found, entry)
-        decision = PRINCIPAL_DISABLED if is_disabled else decide(request, policies)
-        return await self._answer(request, policies, self._given_now(decision))
+        given = self._given_now(PRINCIPAL_DISABLED)
+
+        def work() -> bytes:
+            # INVARIANT: these sets are this thread's own. Those in memory are used by the loop meanwhile.
+            policies = hypothesis.applied_to(as_applicable(own))
+            decision = given.decision if is_disabled else decide(request, policies)
+            return _explain(request, policies, given._replace(decision=decision))
+
+        return await self._apart(work)
 
     def _given_now(self, decision: Decision) -> Given:
         return Given(decision, "", self._refresher.applied, self._authorizer.check_age())
@@ -185,6 +187,17 @@ class ExplanationSurface:
         policies = self._authorizer.policies_for(entry, then.request.resource)
         decision = decide(then.request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
         return await self._answer(then.request, policies, _given(then), self._given_now(decision))
+
+
+def _explain(
+    request: AccessRequest,
+    policies: PolicySet | Applicable | None,
+    given: Given,
+    now: Given | None = None,
+) -> bytes:
+    changes = _CHANGES.get((now or given).decision.reason, ())
+    explanation = None if policies is None else explain(request, policies)
+    return render_explain(Explained(request, given, now, explanation, changes))
 
 
 def _given(answer: Answer) -> Given:

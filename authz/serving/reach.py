@@ -104,9 +104,9 @@ class ReachSurface:
     async def list_allowed_actions(self, raw: bytes, call: Call) -> bytes:
         """List what a principal may do to a resource, all on one revision."""
         question = parse_list_allowed_actions(raw)
-        await self._refresher.wait_for(question.at_least_revision)
         about = self._resource_of(question, await self._refs.load(question.principal))
         await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
+        await self._refresher.wait_for(question.at_least_revision)
         with self._slot():
             # Meanwhile the name or the key may have come to mean somebody else.
             found = await self._refs.load(question.principal)

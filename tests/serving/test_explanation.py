@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -15,6 +16,8 @@ from authz.errors import (
     UnavailableError,
 )
 from authz.identity.records import Status, TargetKind
+from authz.policy.decide import decide
+from authz.serving import explanation as explanation_module
 from authz.serving.explanation import CONCURRENT
 from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
@@ -100,6 +103,26 @@ async def test_explanations_are_for_signed_callers_who_may(explain, credential):
         await explain(a_check(), by=None)
     with pytest.raises(ForbiddenError, match=ALICE):
         await explain(a_check(), by=credential)
+
+
+async def test_nobody_makes_us_wait_for_a_revision_who_may_not_ask(
+    explain, credential, world, monkeypatch
+):
+    awaited, wait_for = [], world.refresher.wait_for
+
+    async def note(revision):
+        awaited.append(revision)
+        await wait_for(min(revision, world.refresher.applied))
+
+    monkeypatch.setattr(world.refresher, "wait_for", note)
+    for asked in ({"check": a_check()}, {"decision_id": "x"}):
+        with pytest.raises(UnauthenticatedError):
+            await explain(by=None, at_least_revision=99, **asked)
+        with pytest.raises(ForbiddenError):
+            await explain(by=credential, at_least_revision=99, **asked)
+    assert 99 not in awaited
+    await explain(a_check(), at_least_revision=99)
+    assert 99 in awaited
 
 
 @pytest.mark.parametrize("resource", [ALICE, f"arn:aws:iam::{ACCOUNT}:user/*", "*"])
@@ -387,6 +410,34 @@ async def test_a_hypothesis_leaves_no_trace(explain, credential, world):
 async def test_policies_are_assumed_by_layer(explain, credential, assumed, expected):
     answer = await explain(a_check(PUT), hypothesis=wire.Hypothesis(**assumed))
     assert verdict(answer.decision) == expected
+
+
+async def test_a_hypothesis_is_decided_apart_from_the_loop_and_by_sets_of_its_own(
+    explain, credential, world, monkeypatch
+):
+    await world.control.policies.create("all", policy())
+    await world.control.users.put_boundary("alice", "all")
+    await world.resource_policies.put(BUCKET, of_bucket(action=PUT))
+    await world.settle()
+    seen = []
+
+    def note(request, policies):
+        seen.append((threading.current_thread(), policies))
+        return decide(request, policies)
+
+    monkeypatch.setattr(explanation_module, "decide", note)
+    answer = await explain(a_check(), hypothesis=wire.Hypothesis())
+    assert verdict(answer.decision) == ALLOWED
+    ((thread, assumed),) = seen
+    assert thread is not threading.main_thread()
+    own = world.authorizer.policies_for(world.principals.find_user("alice"), OBJECT)
+    in_memory = (own.identity, *own.narrowing, own.resource)
+    for one, other in zip(
+        (assumed.identity, *assumed.narrowing, assumed.resource), in_memory, strict=True
+    ):
+        assert one.policies == other.policies
+        assert one is not other
+        assert one.index is not other.index
 
 
 async def test_what_is_assumed_is_called_by_its_field(explain, credential):

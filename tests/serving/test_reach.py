@@ -133,6 +133,25 @@ async def test_what_is_known_of_the_request_settles_its_conditions(who_can, staf
     assert arn("bob") not in dict(named(await who_can(context={"aws:SourceIp": "192.0.2.1"})))
 
 
+async def test_nobody_makes_us_wait_for_a_revision_who_may_not_ask(
+    list_actions, start, credential, world, monkeypatch
+):
+    awaited, wait_for = [], world.refresher.wait_for
+
+    async def note(revision):
+        awaited.append(revision)
+        await wait_for(min(revision, world.refresher.applied))
+
+    monkeypatch.setattr(world.refresher, "wait_for", note)
+    with pytest.raises(ForbiddenError):
+        await list_actions(at=99, credential=credential)
+    with pytest.raises(ForbiddenError):
+        await anext(start(at_least_revision=99, credential=credential))
+    assert 99 not in awaited
+    await list_actions(at=99)
+    assert 99 in awaited
+
+
 async def test_everyone_comes_second_when_the_resource_lets_everyone(who_can, staff, world):
     await world.resource_policies.put(BUCKET, bucket_policy(action=GET))
     await world.settle()

@@ -32,10 +32,14 @@ class Hypothesis:
     facts: Mapping[str, Values] = field(default_factory=dict)
 
     def applied_to(self, own: Applicable) -> Applicable:
-        """Return what applies when this is so, instead of `own`."""
+        """Return what applies when this is so, instead of `own`.
+
+        All sets are compiled anew, also those that stay as they are, so that the caller may decide by them in
+        a thread of its own: an index is no one's but the thread's that asks it.
+        """
         narrowing = {policies.layer: policies for policies in own.narrowing}
         boundary = None if self.is_without_own else narrowing.get(Layer.PERMISSIONS_BOUNDARY)
-        sessions = [one for one in own.narrowing if one.layer is Layer.SESSION_POLICY]
+        sessions = [one.anew() for one in own.narrowing if one.layer is Layer.SESSION_POLICY]
         if self.sessions:
             sessions.append(compile_policy_set(self.sessions, layer=Layer.SESSION_POLICY))
         return Applicable(
@@ -59,4 +63,6 @@ class Hypothesis:
 
 
 def _replaced(own: PolicySet | None, assumed: CompiledPolicy | None) -> PolicySet | None:
-    return own if assumed is None else compile_policy_set((assumed,))
+    if assumed is None:
+        return None if own is None else own.anew()
+    return compile_policy_set((assumed,))
