@@ -1,19 +1,21 @@
 """From a principal and what it wants to an answer: decided, counted, recorded.
 
 The one place where a decision becomes an `Answer` with an id, a revision and an age, and the one place that
-refuses to answer from memory that is too old. Synchronous: what must be loaded was loaded before.
+refuses to answer from memory that is too old. Synchronous, for what must be loaded was loaded before; only many
+requests at once are decided in turns (`turns.py`).
 
 Not here: the algorithm (`policy/decide.py`), or what a request means (formats).
 """
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from authz.access.entries import UserEntry
 from authz.access.policies import Policies
 from authz.access.refresher import Refresher
+from authz.access.turns import Turns
 from authz.clock import Clock
 from authz.errors import UnavailableError
 from authz.policy.applicable import Applicable
@@ -84,6 +86,7 @@ class Authorizer:
 
         Remember the last `remembered` answers.
         """
+        self.turns = Turns(lambda: refresher.applied)
         self._policies = policies
         self._refresher = refresher
         self._log = decision_log
@@ -130,7 +133,7 @@ class Authorizer:
         """Decide `requests`, at least one, all of which are required; `age` is what `check_age` said."""
         first = decision = None
         for request in requests:
-            outcome = self._decide(entry, request)
+            outcome = self.decide(entry, request)
             if decision is None or not outcome.is_allowed:
                 first, decision = request, outcome
             if not outcome.is_allowed:
@@ -146,11 +149,35 @@ class Authorizer:
 
         A deny in either refuses; otherwise an allow in either suffices. One answer, counted and recorded once.
         """
-        outcomes = [(self._decide(entry, request), request) for request in requests]
+        outcomes = [(self.decide(entry, request), request) for request in requests]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
         return self.conclude(decision, request, asked, age)
 
-    def _decide(self, entry: UserEntry, request: AccessRequest) -> Decision:
+    async def authorize_in_turns(
+        self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, started: float
+    ) -> Answer | None:
+        """Do what `authorize` does without holding up others; `started` is on `perf_counter`.
+
+        All is decided on one revision. `None` when memory moved on before that was done: the caller looks up
+        anew who asks, too. Raises `OverloadedError` when it takes too long.
+        """
+        decided = await self.turns.do(self._decide_each(entry, requests), started)
+        if decided is None:
+            return None
+        decision, request = decided[0] if decided[-1][0].is_allowed else decided[-1]
+        return self.conclude(decision, request, asked, self.check_age())
+
+    def _decide_each(
+        self, entry: UserEntry, requests: Iterable[AccessRequest]
+    ) -> Iterator[tuple[Decision, AccessRequest]]:
+        for request in requests:
+            decision = self.decide(entry, request)
+            yield decision, request
+            if not decision.is_allowed:
+                break
+
+    def decide(self, entry: UserEntry, request: AccessRequest) -> Decision:
+        """Decide one request; it becomes an answer by `conclude`."""
         if not entry.is_enabled:
             return PRINCIPAL_DISABLED
         decision = decide(request, self.policies_for(entry, request.resource))

@@ -1,20 +1,22 @@
 """Internal services ask (`authz.v1.AuthorizationService`): may this principal do that?
 
 The caller is trusted to know whom it serves; nothing here proves it. A principal that does not exist, or is
-disabled, is a denial like any other. A batch loads the principals it lacks first and then decides every
-check in one synchronous run, so that all its answers come from one revision.
+disabled, is a denial like any other. A batch loads the principals it lacks first and then decides every check
+in turns with what others ask; where a change comes in between, all anew, so that its answers come from one
+revision.
 
 Not here: who a question means (`principal_refs.py`), and why a decision is what it is (`explanation.py`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
 from authz.access.authorizer import Answer, Asked, Authorizer
 from authz.access.entries import KeyEntry
 from authz.access.refresher import Refresher
+from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
 from authz.errors import AuthzError, InvalidError, UnavailableError
 from authz.formats.authz_v1 import (
@@ -27,7 +29,7 @@ from authz.formats.authz_v1 import (
     render_authorize,
     render_batch,
 )
-from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN
+from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN, Decision
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.serving.call import Call, Methods
 from authz.serving.errors import render
@@ -42,6 +44,10 @@ BATCH_LOADS: Final = 8
 
 BATCH_ATTEMPTS: Final = 3
 """Rounds of loading before a principal that keeps changing is given up for this batch."""
+
+
+_Decided = tuple[Decision, AccessRequest, Asked]
+"""A decision that nobody was told yet: neither counted nor recorded."""
 
 
 class AuthorizationSurface:
@@ -94,12 +100,42 @@ class AuthorizationSurface:
         """Decide many questions on one revision; one that cannot be answered does not fail the others."""
         batch = parse_batch(raw)
         await self._refresher.wait_for(batch.at_least_revision)
-        refs = {check.principal for check in batch.checks if isinstance(check, Question)}
-        found = await self._load_all(refs)
+        decided = await self._decide_all(batch.checks)
         # From here on nothing awaits: one revision for all.
         age = self._authorizer.check_age()
-        answers = [self._answer_in_batch(check, found, age) for check in batch.checks]
+        answers = [self._tell(one, age) for one in decided]
         return render_batch(answers, self._refresher.applied, age)
+
+    async def _decide_all(
+        self, checks: Sequence[Question | InvalidError]
+    ) -> Sequence[_Decided | AuthzError]:
+        """Decide every check on the revision that memory is at when this returns, or say why one cannot be."""
+        started = perf_counter()
+        refs = {check.principal for check in checks if isinstance(check, Question)}
+        for _ in range(ATTEMPTS):
+            steps = self._decide_each(checks, await self._load_all(refs))
+            decided = await self._authorizer.turns.do(steps, started)
+            if decided is not None:
+                return decided
+        raise UnavailableError("what decides keeps changing; ask again in a moment")
+
+    def _decide_each(
+        self,
+        checks: Sequence[Question | InvalidError],
+        found: Mapping[PrincipalRef, Found | AuthzError],
+    ) -> Iterator[_Decided | AuthzError]:
+        for check in checks:
+            if isinstance(check, InvalidError):
+                yield check
+                continue
+            entry = found[check.principal]
+            yield entry if isinstance(entry, AuthzError) else self._decide(check, entry)
+
+    def _tell(self, decided: _Decided | AuthzError, age: float) -> Answered | Unanswered:
+        if isinstance(decided, AuthzError):
+            return Unanswered(render(decided).grpc, decided.message)
+        answer = self._authorizer.conclude(*decided, age)
+        return Answered(answer.decision, answer.decision_id)
 
     async def _load_all(self, refs: set[PrincipalRef]) -> dict[PrincipalRef, Found | AuthzError]:
         """Return each principal, or why it cannot be had; those not in memory are loaded a few at a time."""
@@ -125,33 +161,20 @@ class AuthorizationSurface:
                 break
         return found | dict.fromkeys(missing, UnavailableError("the principal is changing"))
 
-    def _answer_in_batch(
-        self,
-        check: Question | InvalidError,
-        found: Mapping[PrincipalRef, Found | AuthzError],
-        age: float,
-    ) -> Answered | Unanswered:
-        if isinstance(check, InvalidError):
-            return _unanswered(check)
-        entry = found[check.principal]
-        if isinstance(entry, AuthzError):
-            return _unanswered(entry)
-        answer = self.decide(check, entry, age)
-        return Answered(answer.decision, answer.decision_id)
-
     def decide(self, question: Question, found: Found, age: float) -> Answer:
         """Decide `question` for the principal that it names and `found`; counted and recorded."""
+        return self._authorizer.conclude(*self._decide(question, found), age)
+
+    def _decide(self, question: Question, found: Found) -> _Decided:
         entry = owner_of(found)
         principal = entry.principal if entry else self._refs.stranger(question.principal)
         context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())
         request = AccessRequest(principal, question.action, question.resource, context)
         asked = Asked(SURFACE, found.id if isinstance(found, KeyEntry) else "")
         if entry is None:
-            return self._authorizer.conclude(PRINCIPAL_UNKNOWN, request, asked, age)
-        if isinstance(found, KeyEntry) and not found.is_enabled:
-            return self._authorizer.conclude(PRINCIPAL_DISABLED, request, asked, age)
-        return self._authorizer.authorize(entry, [request], asked, age)
-
-
-def _unanswered(error: AuthzError) -> Unanswered:
-    return Unanswered(render(error).grpc, error.message)
+            decision = PRINCIPAL_UNKNOWN
+        elif isinstance(found, KeyEntry) and not found.is_enabled:
+            decision = PRINCIPAL_DISABLED
+        else:
+            decision = self._authorizer.decide(entry, request)
+        return decision, request, asked

@@ -1,12 +1,13 @@
 """Envoy asks (`envoy.service.auth.v3.Authorization/Check`): may this HTTP request go on?
 
-Read, authenticate, map, decide, render; synchronous when the credential is in memory. A request that
+Read, authenticate, map, decide, render; synchronous when the credential is in memory, but for a request that
+needs very many decisions, which are made in turns with what others ask (`access/turns.py`). A request that
 proves nothing, means nothing or may not pass gets a *denied answer* with what the client is to see; a
 fault of ours (memory too old, store unreachable, a bug) is a gRPC error, which Envoy turns into 503
 (`status_on_error`), so the two can be told apart on every dashboard.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from time import perf_counter
 from typing import Final, NamedTuple
 from urllib.parse import quote as percent_encode
@@ -14,8 +15,9 @@ from urllib.parse import quote as percent_encode
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import DECISION_ID_LENGTH, Answer, Asked, Authorizer
 from authz.access.entries import KeyEntry, UserEntry
+from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
-from authz.errors import InvalidError, ParseError, UnauthenticatedError, quote
+from authz.errors import InvalidError, ParseError, UnauthenticatedError, UnavailableError, quote
 from authz.formats.envoy_v3 import AllowedAnswers, parse_check, render_denied
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof, find_proof
@@ -33,11 +35,14 @@ from authz.telemetry.metrics import Metrics
 SURFACE: Final = "ext_authz"
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 
+AT_ONCE: Final = 32
+"""Most checks of one request that are decided without a pause; only deleting many objects needs more."""
+
 
 class _Question(NamedTuple):
     """One check on its way.
 
-    `age` of the state in seconds, `now` in epoch seconds, `started` on perf_counter.
+    `age` of the state in seconds, `now` in epoch seconds, `started` on perf_counter; `attempt` counts from 1.
     """
 
     request: HttpRequest
@@ -46,6 +51,7 @@ class _Question(NamedTuple):
     age: float
     now: float
     started: float
+    attempt: int = 1
 
 
 class ExtAuthz:
@@ -100,10 +106,11 @@ class ExtAuthz:
 
     async def _check_cold(self, question: _Question, proof: Proof) -> bytes:
         credential = await self._authenticator.load_credential(proof.access_key_id)
-        return self._answer(question, credential)
+        answer = self._answer(question, credential)
+        return answer if isinstance(answer, bytes) else await answer
 
-    def _answer(self, question: _Question, credential: KeyEntry | None) -> bytes:
-        request, mapping, proof, age, now, started = question
+    def _answer(self, question: _Question, credential: KeyEntry | None) -> bytes | Awaitable[bytes]:
+        request, mapping, proof, age, now, started, _ = question
         try:
             entry, access_key_id = self._anonymous, ""
             if proof is not None:
@@ -131,13 +138,38 @@ class ExtAuthz:
             )
             for check in checks
         ]
-        answer = self._authorizer.authorize(
-            entry, requests, Asked(SURFACE, access_key_id, request.source_ip), age
-        )
+        asked = Asked(SURFACE, access_key_id, request.source_ip)
+        if len(requests) > AT_ONCE:
+            return self._answer_in_turns(question, entry, requests, asked, authenticated)
+        answer = self._authorizer.authorize(entry, requests, asked, age)
+        return self._finish(question, answer, authenticated)
+
+    async def _answer_in_turns(
+        self,
+        question: _Question,
+        entry: UserEntry,
+        requests: Sequence[AccessRequest],
+        asked: Asked,
+        authenticated: float,
+    ) -> bytes:
+        """Answer a request that needs many decisions, from the start whenever memory moves on meanwhile."""
+        started, proof = question.started, question.proof
+        answer = await self._authorizer.authorize_in_turns(entry, requests, asked, started)
+        if answer is not None:
+            return self._finish(question, answer, authenticated)
+        if question.attempt == ATTEMPTS:
+            raise UnavailableError("what decides keeps changing; ask again in a moment")
+        again = question._replace(attempt=question.attempt + 1)
+        if proof is not None:
+            return await self._check_cold(again, proof)
+        result = self._answer(again, None)
+        return result if isinstance(result, bytes) else await result
+
+    def _finish(self, question: _Question, answer: Answer, authenticated: float) -> bytes:
         response = self._render(question, answer)
         finished = perf_counter()
         self._authorize_seconds.observe(finished - authenticated)
-        self._check_seconds.observe(finished - started)
+        self._check_seconds.observe(finished - question.started)
         return response
 
     def _render(self, question: _Question, answer: Answer) -> bytes:
