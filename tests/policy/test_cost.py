@@ -4,8 +4,10 @@ A stranger picks action and resource, and the author of one policy must not slow
 grow with what can match, never with what is merely there.
 """
 
+import gc
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -18,7 +20,15 @@ from authz.formats.iam_json import parse_policy
 from authz.policy.compile import PolicySet, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import Verdict
-from authz.policy.patterns import compile_arns, compile_glob
+from authz.policy.patterns import (
+    compile_arn,
+    compile_arns,
+    compile_cover,
+    compile_glob,
+    compile_overlap,
+)
+from authz.policy.patterns.occurrences import TEXTS_KEPT
+from authz.policy.variables import Variable
 from tests.policy.builders import a_context, a_document, a_policy, a_request, a_statement
 
 OURS = str(Path(authz.__file__).parent)
@@ -205,6 +215,117 @@ def test_the_longest_pattern_is_matched_in_proportion_to_the_text(pattern):
             for size in (4_096, 8_192)
         ]
         assert lines[1] <= 2.1 * lines[0] + 10
+
+
+def a_list(count: int, pattern: str) -> list[str]:
+    return [pattern.format(f"{one:04}") for one in range(count)]
+
+
+DISTINCT = "".join(map(chr, range(0x4E00, 0x4E00 + 6_600)))
+HOSTILE = {
+    # patterns of one document, and the character that a text is full of
+    "one long segment": (["*" + "a" * 10_000 + "?" + "a" * 10_000 + "b*"], "a"),
+    "a question at every other place": (["*" + "a?" * 10_000 + "b*"], "a"),
+    "two thousand of ten": (a_list(2_000, "*a?aa{}*"), "a"),
+    "two thousand plain ones": (a_list(2_000, "*aaaa{}*"), "a"),
+    "hundreds of sixty": (a_list(300, "*a?" + "a" * 56 + "{}*"), "a"),
+    "distinct characters": (["*" + DISTINCT + "?x"], "a"),
+    "many segments": (["*a?" * 6_000 + "b"], "a"),
+}
+
+
+@pytest.mark.parametrize(("listed", "character"), HOSTILE.values(), ids=HOSTILE)
+def test_the_steps_of_hostile_wildcards_grow_with_the_patterns_and_not_with_the_text(
+    listed, character
+):
+    context = a_context()
+    characters = sum(map(len, listed))
+    for size in (2_048, 8_192, 65_536):
+        text = character * size
+        for matches in (
+            [compile_glob((one,)) for one in listed],
+            [compile_arns([(f"arn:aws:s3:::{one}",)]) for one in listed],
+        ):
+            asked = f"arn:aws:s3:::{text}"
+            lines = count_lines(lambda m=matches, t=asked: [one(t, context) for one in m])
+            # A line does at most one pass over the text, in C.
+            assert lines <= 10 * characters + 60 * len(listed) + 300
+
+
+def test_a_value_that_stands_in_many_patterns_is_looked_for_once():
+    listed = [("*a?", Variable(key="aws:useragent"), f"?{one}*") for one in range(800)]
+    matches = [compile_glob(pieces) for pieces in listed]
+    for size in (1_024, 8_192):
+        context = a_context({"aws:useragent": "a" * (size // 2)})
+        lines = count_lines(lambda c=context, t="a" * size: [match(t, c) for match in matches])
+        assert lines <= 6 * size + 300 * len(listed)
+
+
+def test_a_value_that_stands_in_a_pattern_a_thousand_times_is_not_written_a_thousand_times():
+    value = Variable(key="aws:useragent")
+    context = a_context({"aws:useragent": "a" * 8_192})
+    for pieces in ((value,) * 1_000, ("*", *(value,) * 1_000), ("*", *("?", value) * 1_000, "*")):
+        match = compile_glob(pieces)
+        assert match("a" * 8_192, context) is False
+        assert peak_of(lambda m=match: m("a" * 8_192, context)) <= 100_000
+
+
+def held_by(build: Callable[[], Any]) -> int:
+    """Return how many bytes are held by what `build` returns, and by what is remembered of it."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        built = build()
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    del built
+    return held
+
+
+def peak_of(call: Callable[[], Any]) -> int:
+    """Return how many bytes `call` had at once at most."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*" + DISTINCT + "?x",
+        "*" + "?".join(DISTINCT[:3_300]),
+        "*" + "a" * 10_000 + "?" + "a" * 10_000,
+        "*a?" * 6_600,
+        "*ab" * 6_600,
+        "?ab" * 6_600,
+    ],
+    ids=["distinct", "distinct and questions", "long", "segments", "literals", "questions"],
+)
+def test_a_matcher_holds_little_more_than_its_pattern(pattern):
+    size = sys.getsizeof(pattern)
+    for build in (compile_glob, compile_arn, compile_cover, compile_overlap):
+        pieces = (pattern,) if build is compile_glob else (f"arn:aws:s3:::{pattern}",)
+        assert held_by(lambda b=build, p=pieces: b(p)) <= 30 * size
+
+
+def test_what_is_remembered_of_texts_is_in_proportion_to_them():
+    match = compile_glob(("*" + DISTINCT + "?x",))
+    texts = [DISTINCT[one:] + "a" * one for one in range(100)]
+    held = held_by(lambda: [match(text, a_context()) for text in texts])
+    assert held <= TEXTS_KEPT * 120 * len(DISTINCT)
+
+
+def test_what_is_remembered_of_patterns_filled_in_is_little():
+    long = compile_glob(("*", Variable(key="aws:useragent"), DISTINCT + "?x"))
+    short = compile_glob(("*", Variable(key="aws:useragent"), "?x"))
+    contexts = [a_context({"aws:useragent": f"{one}-{'u' * 200}"}) for one in range(1_000)]
+    held = held_by(lambda: [(long("a", one), short("a", one)) for one in contexts])
+    assert held <= 300_000
 
 
 def test_a_list_of_hundreds_of_resources_is_one_statement_among_others():

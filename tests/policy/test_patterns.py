@@ -1,10 +1,16 @@
 """Wildcards: what matches, part by part, for whole resources and for everything below a prefix."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from authz.policy import patterns
-from authz.policy.patterns.automaton import Automaton
+from authz.policy.patterns.globs import SHORT_TEXT
+from authz.policy.patterns.occurrences import LONG_LITERAL
+from authz.policy.variables import Variable
 from tests.policy.builders import a_context
+
+deterministic = settings(derandomize=True, deadline=None)
 
 CONTEXT = a_context()
 
@@ -78,9 +84,25 @@ def test_a_glob_matches_exactly_what_it_says(pattern, text, matches):
 
 
 @pytest.mark.parametrize(("pattern", "text", "matches"), GLOBS)
-def test_the_automaton_matches_exactly_what_a_glob_says(pattern, text, matches):
-    symbols = {"*": patterns.Wildcard.RUN, "?": patterns.Wildcard.ONE}
-    assert Automaton([symbols.get(c, c) for c in pattern]).accepts(text) is matches
+def test_a_glob_matches_the_same_in_a_long_text(pattern, text, matches):
+    long = "<" * SHORT_TEXT
+    assert patterns.compile_glob((long + pattern,))(long + text, CONTEXT) is matches
+    assert patterns.compile_glob(("*" + long + pattern,))(">" + long + text, CONTEXT) is matches
+    assert patterns.compile_glob((pattern + long,))(text + long, CONTEXT) is matches
+
+
+@pytest.mark.parametrize(("pattern", "text", "matches"), GLOBS)
+@pytest.mark.parametrize("value", ["", "x", "*?", "x" * LONG_LITERAL, "x" * SHORT_TEXT])
+def test_a_glob_matches_the_same_about_a_variable(pattern, text, matches, value):
+    context = a_context({"aws:username": (value,)})
+    name = Variable(key="aws:username")
+    for pieces, asked in (
+        ((pattern, name), text + value),
+        ((name, pattern), value + text),
+        (("*", name, "-", name, pattern), f"{value}-{value}{text}"),
+        ((pattern, "-", name, "*"), f"{text}-{value}"),
+    ):
+        assert patterns.compile_glob(pieces)(asked, context) is matches
 
 
 def test_text_without_wildcards_takes_them_for_themselves():
@@ -181,11 +203,93 @@ HOSTILE = {
 TEXTS = ["a" * 8_192, "ab" * 4_096, "a" * 8_191 + "b", "é" * 8_192]
 
 
-@pytest.mark.timeout(20)
+def live_states(pattern: str, text: str) -> int:
+    """Return, as bits, how many symbols of `pattern` may have been matched by all of `text`."""
+    literal, ones, runs = {}, 0, 0
+    last = 1
+    for symbol in pattern:
+        if symbol == "*":
+            runs |= last
+            continue
+        last <<= 1
+        if symbol == "?":
+            ones |= last
+        else:
+            literal[symbol] = literal.get(symbol, 0) | last
+    states = 1
+    for character in text:
+        states = (states << 1 & (literal.get(character, 0) | ones)) | (states & runs)
+    return states
+
+
+def accepts(pattern: str, text: str) -> bool:
+    """Tell whether `pattern` matches, by following all ways at once."""
+    return bool(live_states(pattern, text) >> len(pattern.replace("*", "")))
+
+
 @pytest.mark.parametrize("pattern", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_patterns_finish_and_agree_with_the_automaton(pattern):
+def test_hostile_patterns_finish_and_say_what_following_all_ways_says(pattern):
     match = patterns.compile_glob((pattern,))
-    symbols = {"*": patterns.Wildcard.RUN, "?": patterns.Wildcard.ONE}
-    automaton = Automaton([symbols.get(c, c) for c in pattern])
     for text in TEXTS:
-        assert match(text, CONTEXT) is automaton.accepts(text)
+        assert match(text, CONTEXT) is accepts(pattern, text)
+
+
+# Characters that differ in one byte of their code points only, and one that no encoding allows.
+ALPHABET = "abcɡaᅡ\U00010061\udc61"
+symbols = st.lists(st.sampled_from([*ALPHABET, *"**??", "aab", "aba" * LONG_LITERAL]), max_size=12)
+values = st.text(ALPHABET + "*?", max_size=3) | st.just("ab" * LONG_LITERAL)
+
+
+@st.composite
+def nearly_matching(draw: st.DrawFn, pattern: list[str]) -> str:
+    """Draw a text that often matches `pattern`, or would but for a little."""
+    runs, ones = st.text(ALPHABET, max_size=4), st.text(ALPHABET, max_size=1)
+    texts = {"*": runs, "?": ones}
+    return "".join(draw(texts[one]) if one in texts else one for one in pattern) + draw(ones)
+
+
+padding = st.sampled_from(["", "a" * SHORT_TEXT, "é" * SHORT_TEXT])
+
+
+@deterministic
+@given(st.data(), symbols, padding)
+def test_a_glob_says_what_following_all_ways_says(data, symbols, before):
+    pattern = "".join(symbols)
+    text = data.draw(nearly_matching(symbols))
+    expected = accepts(pattern, text)
+    assert patterns.compile_glob((pattern,))(text, CONTEXT) is expected
+    assert patterns.compile_glob((f"{before}{pattern}",))(before + text, CONTEXT) is expected
+    starred = patterns.compile_glob((f"*{pattern}",))
+    assert starred(before + text, CONTEXT) is accepts(f"*{pattern}", before + text)
+
+
+@deterministic
+@given(st.data(), symbols, values, symbols, padding)
+def test_a_glob_with_a_variable_says_what_its_text_would(data, first, value, second, before):
+    context = a_context({"aws:username": (value,)})
+    pieces = ("".join(first), Variable(key="aws:username"), "".join(second))
+    marks = value.translate({ord("*"): "\ue000", ord("?"): "\ue001"})
+    text = data.draw(nearly_matching([*first, marks, *second]))
+    asked = text.replace("\ue000", "*").replace("\ue001", "?")
+    expected = accepts(f"*{pieces[0]}{marks}{pieces[2]}", before + text)
+    assert patterns.compile_glob(("*", *pieces))(before + asked, context) is expected
+    plain = accepts(f"{pieces[0]}{marks}{pieces[2]}", text)
+    assert patterns.compile_glob(pieces)(asked, context) is plain
+
+
+@deterministic
+@given(st.data(), symbols, values, symbols)
+def test_a_prefix_is_overlapped_if_a_way_is_left_and_covered_if_all_ends_in_a_run(
+    data, first, value, second
+):
+    context = a_context({"aws:username": (value,)})
+    pieces = ("arn:aws:s3:::" + "".join(first), Variable(key="aws:username"), "".join(second))
+    marks = value.translate({ord("*"): "\ue000", ord("?"): "\ue001"})
+    pattern = "".join([*first, marks, *second])
+    prefix = data.draw(nearly_matching([*first, marks, *second]))
+    prefix = prefix[: data.draw(st.integers(0, len(prefix)))]
+    asked = "arn:aws:s3:::" + prefix.replace("\ue000", "*").replace("\ue001", "?")
+    overlaps = live_states(pattern, prefix) != 0
+    covers = accepts(pattern, prefix) and "*" in pattern[len(pattern.rstrip("*?")) :]
+    assert patterns.compile_overlap(pieces)(asked, context) is overlaps
+    assert patterns.compile_cover(pieces)(asked, context) is covers

@@ -1,9 +1,8 @@
 """Wildcard patterns: `*` any run of characters, `?` exactly one code point; compiled to small closures.
 
-Matching takes time linear in the text whatever the pattern: literal runs are found by `str.find` left to right
-(a glob never needs to take back a leftmost find), short patterns with `?` become regular expressions whose
-every `*` but the last is an atomic group, and long ones run as an automaton of one bit for each character,
-all bits stepped at once by big integers.
+A matcher is as large as its pattern, and its work is at most one pass over the text for each of the pattern's
+characters: literals are found by `str.find` in short texts, and in long ones, like what holds `?`, by integers
+of one bit for each character of the text (`occurrences.py`). A leftmost find never needs to be taken back.
 
 ARN patterns are split, like the requested ARN, at the first five colons and matched part by part, so that a
 wildcard never crosses into another part. For questions about every resource below a prefix, two more

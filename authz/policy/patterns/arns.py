@@ -13,14 +13,16 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from authz.policy.arn import ANY, PART_COUNT
-from authz.policy.patterns.automaton import Automaton
 from authz.policy.patterns.globs import (
-    compile_resolved,
+    compile_beginning,
+    compile_by,
+    compile_fixed,
     compile_tokens,
     match_any,
     match_everything,
+    match_nothing,
 )
-from authz.policy.patterns.tokens import Match, Piece, Token, Wildcard, normalize, resolve, tokenize
+from authz.policy.patterns.tokens import Fixed, Match, Piece, Token, Wildcard, normalize, tokenize
 from authz.policy.request import Context
 
 _NO_PARTS: Final = ("",) * PART_COUNT
@@ -107,17 +109,22 @@ def compile_cover(pieces: Sequence[Piece]) -> Match:
     if tuple(pieces) == (ANY,):
         return match_everything
     *leading, last = _part_tokens(pieces)
-
-    def match_last(text: str, context: Context) -> bool | None:
-        resolved = resolve(last, context)
-        if resolved is None:
-            return None
-        tokens = tuple(normalize(resolved))
-        # It matches the prefix itself, and whatever follows falls to the run at its end.
-        ends_open = bool(tokens) and tokens[-1] is Wildcard.RUN
-        return ends_open and bool(compile_resolved(resolved)(text, context))
-
+    match_last = compile_by(_compile_last_cover, last)
     return _by_parts([compile_tokens(tokens) for tokens in leading], match_last, other=False)
+
+
+def _compile_last_cover(tokens: tuple[Fixed, ...]) -> Match:
+    # It matches the prefix itself, and whatever follows falls to the run at its end.
+    return compile_fixed(tokens) if _ends_open(tokens) else match_nothing
+
+
+def _ends_open(tokens: Sequence[Fixed]) -> bool:
+    for token in reversed(tokens):
+        if token is Wildcard.RUN:
+            return True
+        if isinstance(token, str) and token:
+            return False
+    return False
 
 
 def compile_overlap(pieces: Sequence[Piece]) -> Match:
@@ -128,11 +135,7 @@ def compile_overlap(pieces: Sequence[Piece]) -> Match:
     if tuple(pieces) == (ANY,):
         return match_everything
     *leading, last = _part_tokens(pieces)
-
-    def match_last(text: str, context: Context) -> bool | None:
-        resolved = resolve(last, context)
-        return None if resolved is None else Automaton(resolved).overlaps(text)
-
+    match_last = compile_by(compile_beginning, last)
     return _by_parts([compile_tokens(tokens) for tokens in leading], match_last, other=True)
 
 

@@ -1,19 +1,19 @@
-"""Matchers of whole texts, each the cheapest that does: equality, prefix, segments, regex, automaton.
+"""Matchers of whole texts, each the cheapest that does: equality, prefix, suffix, segments.
 
-The choice is made once, when a policy is compiled, from the shape of the pattern alone. All of them take time
-linear in the text for any pattern: a stranger picks the text, and the author of one policy must not be able to
-slow down the decisions of others.
+The choice is made once, when a policy is compiled, from the shape of the pattern alone. A matcher is as large
+as its pattern and does at most one operation over the text for each character of it: a stranger picks the
+text, and the author of one policy must not be able to slow down the decisions of others. The leftmost place
+of a segment is always good enough, so no choice is ever taken back.
 
-Patterns with holes are completed for each request and then compiled too; the last of these are remembered,
-since the same user asks again. Not here: reading patterns (`tokens.py`), parts of ARNs (`arns.py`).
+Patterns with holes are filled in and compiled for each request, which takes as long as reading their tokens.
+Not here: reading patterns (`tokens.py`), places in a long text (`occurrences.py`), parts of ARNs (`arns.py`).
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
-from authz.policy.patterns.automaton import Automaton
+from authz.policy.patterns.occurrences import LONG_LITERAL, find_occurrences
 from authz.policy.patterns.tokens import (
     Fixed,
     Match,
@@ -27,17 +27,31 @@ from authz.policy.patterns.tokens import (
 )
 from authz.policy.request import Context
 
-REGEX_LIMIT: Final = 64
-"""Longest pattern, in characters, matched by a regular expression: `sre` compares a literal again at every
-position, so its time is the product of both lengths; beyond this the automaton is used."""
+SHORT_TEXT: Final = 1_024
+"""Longest text, in characters, in which literals are looked for by `str.find`: it is the fastest nearly always,
+but at its worst takes the product of both lengths."""
 
-RESOLVED_MEMO_SIZE: Final = 512
-"""How many patterns with their variables filled in are kept compiled; values come from requests, so bounded."""
+TRIES: Final = 3
+"""At how many places of a short text a segment with `?` is tried before all are looked at together."""
+
+RESOLVED_LENGTH: Final = 256
+"""Most literal text of a pattern with its holes filled in that is kept compiled: the same user asks again."""
+
+RESOLVED_KEPT: Final = 128
+"""How many of those are kept."""
+
+Segment = str | tuple[Fixed, ...]
+"""What stands between two runs: a literal, or tokens without a run."""
 
 
 def match_everything(_text: str, _context: Context) -> bool:
     """Match any text."""
     return True
+
+
+def match_nothing(_text: str, _context: Context) -> bool:
+    """Match no text."""
+    return False
 
 
 def compile_glob(pieces: Iterable[Piece]) -> Match:
@@ -57,47 +71,62 @@ def compile_text(pieces: Iterable[Piece]) -> Match:
 def compile_tokens(tokens: tuple[Token, ...]) -> Match:
     """Compile normalized tokens; holes are filled in at each match."""
     fixed = find_fixed(tokens)
-    return _compile_holes(tokens) if fixed is None else _compile_fixed(fixed)
-
-
-def _compile_holes(tokens: tuple[Token, ...]) -> Match:
-    def match(text: str, context: Context) -> bool | None:
-        resolved = resolve(tokens, context)
-        return None if resolved is None else compile_resolved(resolved)(text, context)
-
+    if fixed is not None:
+        return compile_fixed(fixed)
     is_prefix = tokens[-1] is Wildcard.RUN
     parts = tokens[:-1] if is_prefix else tokens
     if any(isinstance(part, Wildcard) for part in parts):
-        return match
+        return compile_by(_compile_resolved, tokens)
+    return _compile_plain_holes(parts, is_prefix=is_prefix)
 
-    def match_simple(text: str, context: Context) -> bool | None:
+
+def compile_by(
+    compile_one: Callable[[tuple[Fixed, ...]], Match], tokens: tuple[Token, ...]
+) -> Match:
+    """Compile tokens by `compile_one`: now, or for each match where there are holes to fill in."""
+    fixed = find_fixed(tokens)
+    if fixed is not None:
+        return compile_one(fixed)
+
+    def match(text: str, context: Context) -> bool | None:
+        resolved = resolve(tokens, context)
+        return None if resolved is None else compile_one(resolved)(text, context)
+
+    return match
+
+
+def _compile_plain_holes(parts: Sequence[Token], *, is_prefix: bool) -> Match:
+    def match(text: str, context: Context) -> bool | None:
+        size = len(text)
         resolved = ""
         for part in parts:
             value = part if isinstance(part, str) else part.find(context)  # type: ignore[union-attr] # no wildcard is left
             if value is None:
                 return None
-            resolved += value
+            if len(resolved) <= size:  # one value may be asked for a thousand times
+                resolved += value
         return text.startswith(resolved) if is_prefix else text == resolved
 
-    return match_simple
+    return match
 
 
-@lru_cache(RESOLVED_MEMO_SIZE)
-def compile_resolved(tokens: tuple[Fixed, ...]) -> Match:
-    """Compile tokens whose holes are filled in, for one or a few matches."""
-    # Compiling a regular expression costs far more than one match by the automaton.
-    return _compile_fixed(tokens, regex_limit=0)
+def _compile_resolved(tokens: tuple[Fixed, ...]) -> Match:
+    size = sum(len(token) for token in tokens if isinstance(token, str))
+    return _compile_remembered(tokens) if size <= RESOLVED_LENGTH else compile_fixed(tokens)
 
 
-def _compile_fixed(tokens: tuple[Fixed, ...], regex_limit: int = REGEX_LIMIT) -> Match:
-    if Wildcard.ONE in tokens:
-        return _compile_with_ones(tokens, regex_limit)
-    head, *rest = _literal_segments(tokens)
+def compile_fixed(tokens: tuple[Fixed, ...]) -> Match:
+    """Compile tokens without holes, which need not be normalized."""
+    segments = _cut(tokens)
+    literals = [segment for segment in segments if isinstance(segment, str)]
+    if len(literals) < len(segments):
+        return _compile_segments(segments)
+    head, *rest = literals
     if not rest:
         return lambda text, _: text == head
     *middles, tail = rest
     if middles:
-        return _compile_segments(head, middles, tail)
+        return _compile_literals(head, middles, tail)
     if tail:
         shortest = len(head) + len(tail)
         return lambda text, _: (
@@ -106,23 +135,47 @@ def _compile_fixed(tokens: tuple[Fixed, ...], regex_limit: int = REGEX_LIMIT) ->
     return (lambda text, _: text.startswith(head)) if head else match_everything
 
 
-def _literal_segments(tokens: Iterable[Fixed]) -> list[str]:
-    """Return the literal text between the runs; empty text before a leading and after a trailing one."""
-    segments = [""]
+_compile_remembered = lru_cache(RESOLVED_KEPT)(compile_fixed)
+
+
+def _cut(tokens: Iterable[Fixed]) -> list[Segment]:
+    """Return what stands between the runs; empty text before a leading and after a trailing one."""
+    segments: list[list[Fixed]] = [[]]
     for token in tokens:
-        if isinstance(token, str):
-            segments[-1] += token
-        else:
-            segments.append("")
-    return segments
+        segment = segments[-1]
+        last = segment[-1] if segment else None
+        if token is Wildcard.RUN:
+            segments.append([])
+        elif not isinstance(token, str) or not isinstance(last, str):
+            segment.append(token)
+        elif len(last) + len(token) <= LONG_LITERAL:
+            segment[-1] = last + token
+        elif token:
+            segment.append(token)
+    return [_joined(segment) for segment in segments]
 
 
-def _compile_segments(head: str, middles: Sequence[str], tail: str) -> Match:
+def _joined(tokens: Sequence[Fixed]) -> Segment:
+    only = tokens[0] if len(tokens) == 1 else None
+    if isinstance(only, str):
+        return only
+    return tuple(tokens) or ""
+
+
+def _size(segment: Segment) -> int:
+    if isinstance(segment, str):
+        return len(segment)
+    return sum(len(token) if isinstance(token, str) else 1 for token in segment)
+
+
+def _compile_literals(head: str, middles: Sequence[str], tail: str) -> Match:
     shortest = len(head) + len(tail) + sum(map(len, middles))
 
-    def match(text: str, _context: Context) -> bool:
+    def match(text: str, context: Context) -> bool | None:
         if len(text) < shortest or not text.startswith(head) or not text.endswith(tail):
             return False
+        if len(text) > SHORT_TEXT:
+            return _compile_segments([head, *middles, tail])(text, context)
         position, end = len(head), len(text) - len(tail)
         for segment in middles:
             position = text.find(segment, position, end)
@@ -134,28 +187,79 @@ def _compile_segments(head: str, middles: Sequence[str], tail: str) -> Match:
     return match
 
 
-def _compile_with_ones(tokens: tuple[Fixed, ...], regex_limit: int) -> Match:
-    size = sum(len(token) if isinstance(token, str) else 1 for token in tokens)
-    if size > regex_limit:
-        accepts = Automaton(tokens).accepts
-        return lambda text, _: accepts(text)
-    fullmatch = re.compile(_regex(tokens), re.DOTALL).fullmatch
-    return lambda text, _: fullmatch(text) is not None
-
-
-def _regex(tokens: Iterable[Fixed]) -> str:
-    segments = [""]
-    for token in tokens:
-        if token is Wildcard.RUN:
-            segments.append("")
-        else:
-            segments[-1] += "." if token is Wildcard.ONE else re.escape(str(token))
+def _compile_segments(segments: Sequence[Segment]) -> Match:
     head, *rest = segments
+    start = _size(head)
     if not rest:
-        return head
+        return lambda text, _: len(text) == start and _end(head, text, 0) == start
     *middles, tail = rest
-    # The leftmost place of a segment is always good enough, so no group is ever entered again.
-    return head + "".join(f"(?>.*?{segment})" for segment in middles) + ".*" + tail
+    ending = _size(tail)
+    shortest = start + ending + sum(map(_size, middles))
+
+    def match(text: str, _context: Context) -> bool:
+        last = len(text) - ending
+        if len(text) < shortest or _end(head, text, 0) < 0 or _end(tail, text, last) < 0:
+            return False
+        position = start
+        for segment in middles:
+            position = _find_end(segment, text, position)
+            if not 0 <= position <= last:
+                return False
+        return True
+
+    return match
+
+
+def _end(segment: Segment, text: str, position: int) -> int:
+    """Return where `segment` ends if it begins at `position`, or -1; a `?` may stand beyond the text's end."""
+    if isinstance(segment, str):
+        return position + len(segment) if text.startswith(segment, position) else -1
+    for token in segment:
+        if not isinstance(token, str):
+            position += 1
+        elif text.startswith(token, position):
+            position += len(token)
+        else:
+            return -1
+    return position
+
+
+def _find_end(segment: Segment, text: str, position: int) -> int:
+    """Return where the first `segment` ends that begins at `position` or later, or -1; as `_end`."""
+    first = segment if isinstance(segment, str) else segment[0]
+    if len(text) <= SHORT_TEXT and isinstance(first, str):
+        for _ in range(TRIES):
+            position = text.find(first, position)
+            if position < 0:
+                return -1
+            end = _end(segment, text, position)
+            if end >= 0:
+                return end
+            position += 1
+    tokens = (segment,) if isinstance(segment, str) else segment
+    return find_occurrences(text).find_end(tokens, position)
+
+
+def compile_beginning(tokens: tuple[Fixed, ...]) -> Match:
+    """Compile: does the pattern match something that begins with the text?
+
+    What follows the first run can always be added, so only what stands before it is compared.
+    """
+
+    def match(prefix: str, _context: Context) -> bool:
+        position, size = 0, len(prefix)
+        for token in tokens:
+            if token is Wildcard.RUN or position >= size:
+                return True
+            if not isinstance(token, str):
+                position += 1
+            elif prefix.startswith(token, position) or token.startswith(prefix[position:]):
+                position += len(token)
+            else:
+                return False
+        return position >= size
+
+    return match
 
 
 def match_any(matches: Sequence[Match]) -> Match:
