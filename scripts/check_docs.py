@@ -241,8 +241,8 @@ _WHEN: Final[Mapping[str, str]] = {
     "InvalidArgument": "a parameter or header has a value it cannot have; header and query are both signed",
     "InvalidBucketName": "the first path segment is no bucket name",
     "InvalidDigest": "a `Content-MD5` or checksum is not Base64",
-    "InvalidRequest": "the request can be read in two ways, or a header is repeated; Signature V2",
-    "InvalidTag": "more than 10 tags, or one twice",
+    "InvalidRequest": "the request can be read in two ways; a header is repeated, a condition value too long; Signature V2",
+    "InvalidTag": "more than 10 tags, one twice, or one longer than S3 lets it be",
     "InvalidToken": "a session token is sent with a long-lived key",
     "InvalidURI": "path or query are too long or hold characters that must be encoded",
     "KeyTooLongError": "the key has more than 1,024 bytes",
@@ -258,7 +258,7 @@ _WHEN: Final[Mapping[str, str]] = {
     "RequestTimeTooSkewed": "the signature is more than 15 minutes old or ahead",
     "ServiceUnavailable": "the same, when what is in memory is too old, or the database cannot be reached",
     "SignatureDoesNotMatch": "the signature is not the one this key makes for this request",
-    "SlowDown": "the same, when too many wait for the database",
+    "SlowDown": "the same, when too many wait for the database, or too many such requests are there at a time",
     "XAmzContentSHA256Mismatch": "the body that Envoy buffered is not the one whose hash is signed",
 }
 
