@@ -35,7 +35,8 @@ TRIES: Final = 3
 """At how many places of a short text a segment with `?` is tried before all are looked at together."""
 
 RESOLVED_LENGTH: Final = 256
-"""Most literal text of a pattern with its holes filled in that is kept compiled: the same user asks again."""
+"""Longest pattern, in tokens and their characters, that is kept compiled with its holes filled in: the same user
+asks again."""
 
 RESOLVED_KEPT: Final = 128
 """How many of those are kept."""
@@ -111,7 +112,7 @@ def _compile_plain_holes(parts: Sequence[Token], *, is_prefix: bool) -> Match:
 
 
 def _compile_resolved(tokens: tuple[Fixed, ...]) -> Match:
-    size = sum(len(token) for token in tokens if isinstance(token, str))
+    size = len(tokens) + sum(len(token) for token in tokens if isinstance(token, str))
     return _compile_remembered(tokens) if size <= RESOLVED_LENGTH else compile_fixed(tokens)
 
 
