@@ -241,7 +241,7 @@ _WHEN: Final[Mapping[str, str]] = {
     "InvalidArgument": "a parameter or header has a value it cannot have; header and query are both signed",
     "InvalidBucketName": "the first path segment is no bucket name",
     "InvalidDigest": "a `Content-MD5` or checksum is not Base64",
-    "InvalidRequest": "the request can be read in two ways; a header is repeated, a condition value too long; Signature V2",
+    "InvalidRequest": "two ways to read it, a repeated header, a long condition value; Signature V2",
     "InvalidTag": "more than 10 tags, one twice, or one longer than S3 lets it be",
     "InvalidToken": "a session token is sent with a long-lived key",
     "InvalidURI": "path or query are too long or hold characters that must be encoded",
