@@ -35,8 +35,8 @@ TRIES: Final = 3
 """At how many places of a short text a segment with `?` is tried before all are looked at together."""
 
 RESOLVED_LENGTH: Final = 256
-"""Longest pattern, in tokens and their characters, that is kept compiled with its holes filled in: the same user
-asks again."""
+"""Longest pattern, in tokens and their characters, that is kept compiled with its holes filled in: the same
+user asks again."""
 
 RESOLVED_KEPT: Final = 128
 """How many of those are kept."""
