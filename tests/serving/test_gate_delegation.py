@@ -249,7 +249,9 @@ async def test_a_policy_that_reaches_beyond_its_bucket_is_not_stored(as_alice):
 async def test_a_right_to_change_a_policy_is_none_to_read_it(as_alice, world):
     secret = document(allow("secret:Action"))
     await world.control.policies.create("hidden", secret)
-    await world.control.policies.create_version("hidden", secret.replace("secret:Action", "secret:Other"))
+    await world.control.policies.create_version(
+        "hidden", secret.replace("secret:Action", "secret:Other")
+    )
     may = allow(
         ["iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:ListPolicyVersions"]
     )
