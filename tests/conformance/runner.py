@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
-from authz.control.resource_policies import ResourcePolicies
 
 from authz.bootstrap.building import check_document, check_resource_document
 from authz.control.access_keys import AccessKeys
@@ -21,6 +20,7 @@ from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Written
+from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import ParseError
 from authz.formats.check import Check
