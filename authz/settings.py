@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from authz import setting_values as read
 from authz.errors import InvalidError, quote
 from authz.identity.credential import Secret
 from authz.telemetry.logs import FORMATS
@@ -33,94 +34,6 @@ CLIENT_VARIABLES: Final = frozenset({
 """Variables that speak to the command line as a client, not to the service."""
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidError("expected a text")
-    return value
-
-
-def _secret(value: object) -> Secret:
-    return Secret(_text(value))
-
-
-def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
-
-
-def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    known = {"true": True, "yes": True, "on": True, "1": True}
-    known |= {"false": False, "no": False, "off": False, "0": False}
-    try:
-        return known[_text(value).lower()]
-    except KeyError:
-        raise InvalidError(f"{quote(str(value))} is neither true nor false") from None
-
-
-def _number(value: object, kind: type[int] | type[float], low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidError("expected a number")
-    try:
-        number = kind(value)
-    except ValueError:
-        raise InvalidError(f"{quote(str(value))} is not a number") from None
-    if not low <= number <= high:
-        raise InvalidError(f"{quote(str(value))} is not between {low:g} and {high:g}")
-    return number
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    return lambda value: int(_number(value, int, low, high))
-
-
-def _share(value: object) -> float:
-    return _number(value, float, 0.0, 1.0)
-
-
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|)")
-
-
-def _duration(low: float, high: float) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
-        if match is None:
-            raise InvalidError(
-                f"{quote(str(value))} is not a duration, such as `250ms`, `30s`, `5m`"
-            )
-        return _number(float(match[1]) * _UNITS[match[2]], float, low, high)
-
-    return parse
-
-
-def _address(value: object) -> str:
-    host, _, port = _text(value).rpartition(":")
-    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise InvalidError(f"{quote(str(value))} is not an address, such as `127.0.0.1:50051`")
-    return _text(value)
-
-
-def _names(value: object) -> tuple[str, ...]:
-    listed = value if isinstance(value, list) else _text(value).split(",")
-    return tuple(_text(name).strip() for name in listed if _text(name).strip())
-
-
-def _choice(*known: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if _text(value) not in known:
-            raise InvalidError(f"{quote(str(value))} is none of {', '.join(known)}")
-        return _text(value)
-
-    return parse
-
-
-def _account(value: object) -> str:
-    if not re.fullmatch(r"([0-9]{12})?", _text(value)):
-        raise InvalidError(f"{quote(str(value))} is not an account id: 12 digits, or empty")
-    return _text(value)
-
-
 def _setting(parse: Callable[[object], Any], default: Any, help_text: str) -> Any:
     """Make a field: how its text is read, its default, and one line for people (unit, default, reason)."""
     return field(default=default, metadata={"parse": parse, "help": help_text})
@@ -131,114 +44,136 @@ class Settings:
     """Every setting of the service; see each field's help."""
 
     grpc_address: str = _setting(
-        _address, "127.0.0.1:50051", "where the data plane and the admin API listen"
+        read.address, "127.0.0.1:50051", "where the data plane and the admin API listen"
     )
     http_address: str = _setting(
-        _address, "127.0.0.1:8080", "where health, readiness and metrics listen"
+        read.address, "127.0.0.1:8080", "where health, readiness and metrics listen"
     )
     data_dir: Path = _setting(
-        _path, Path("var"), "folder of the embedded database, the root credential and the key ring"
+        read.path,
+        Path("var"),
+        "folder of the embedded database, the root credential and the key ring",
     )
     database_url: str = _setting(
-        _text, "", "postgresql://… for production; empty: an SQLite file in the data folder"
+        read.text, "", "postgresql://… for production; empty: an SQLite file in the data folder"
     )
     root_access_key: str = _setting(
-        _text, "", "access key id of root; empty: made on first start, in the data folder"
+        read.text, "", "access key id of root; empty: made on first start, in the data folder"
     )
     root_secret_key: Secret | None = _setting(
-        _secret, None, "secret of root, at least 8 characters"
+        read.secret, None, "secret of root, at least 8 characters"
     )
     master_key_file: Path | None = _setting(
-        _path, None, "key ring that seals secrets at rest; made on first start in the data folder"
+        read.path,
+        None,
+        "key ring that seals secrets at rest; made on first start in the data folder",
     )
     account_id: str = _setting(
-        _account, "000000000000", "account in ARNs: 12 digits, or empty as Ceph's users have it"
+        read.account, "000000000000", "account in ARNs: 12 digits, or empty as Ceph's users have it"
     )
-    region: str = _setting(_text, "us-east-1", "region that signatures must be scoped to")
+    region: str = _setting(read.text, "us-east-1", "region that signatures must be scoped to")
     region_aliases: tuple[str, ...] = _setting(
-        _names, (), "other regions accepted in signatures, separated by commas"
+        read.names, (), "other regions accepted in signatures, separated by commas"
     )
 
     s3_domains: tuple[str, ...] = _setting(
-        _names, (), "domains below which a host name names a bucket; empty: path style only"
+        read.names, (), "domains below which a host name names a bucket; empty: path style only"
     )
     s3_endpoints: tuple[str, ...] = _setting(
-        _names,
+        read.names,
         (),
         "host names, without port, of path style; empty: IP addresses, and without domains also "
         "localhost and single labels",
     )
     s3_store: str = _setting(
-        _choice("generic", "minio"),
+        read.choice("generic", "minio"),
         "generic",
         "the store behind the proxy; for minio, requests it reads differently are refused",
     )
     s3_keeps_leading_slash: bool = _setting(
-        _flag, False, "the store keeps a slash at the beginning of a key; otherwise it is refused"
+        read.flag,
+        False,
+        "the store keeps a slash at the beginning of a key; otherwise it is refused",
     )
     s3_requires_bodies: bool = _setting(
-        _flag,
+        read.flag,
         True,
         "refuse requests whose body says what they do when Envoy does not send it along",
     )
     http_routes_file: Path | None = _setting(
-        _path, None, "TOML file of mappings for other HTTP services; see docs/mappings.md"
+        read.path, None, "TOML file of mappings for other HTTP services; see docs/mappings.md"
     )
     trusted_hops: int = _setting(
-        _whole(0, 16), 0, "proxies in front of Envoy whose X-Forwarded-For is believed"
+        read.whole(0, 16), 0, "proxies in front of Envoy whose X-Forwarded-For is believed"
+    )
+
+    trusted_proxies: tuple[str, ...] = _setting(
+        read.networks,
+        ("127.0.0.0/8", "::1"),
+        "addresses and networks of the proxies that hand bucket policies to the HTTP port; what they "
+        "say about the client is believed",
     )
 
     access_max_staleness: float = _setting(
-        _duration(0.1, 86400),
+        read.duration(0.1, 86400),
         300.0,
         "how old memory may be when the database is lost, then it is closed",
     )
     access_poll_interval: float = _setting(
-        _duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
+        read.duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
     )
     access_cache_size: int = _setting(
-        _whole(1, 10_000_000), 100_000, "users, and as many access keys, held in memory"
+        read.whole(1, 10_000_000), 100_000, "users, and as many access keys, held in memory"
     )
     access_concurrent_loads: int = _setting(
-        _whole(1, 1000), 16, "principals read from the database at a time; as many again may wait"
+        read.whole(1, 1000),
+        16,
+        "principals read from the database at a time; as many again may wait",
+    )
+    access_remembered_decisions: int = _setting(
+        read.whole(0, 10_000), 1000, "last answers kept to be explained by their ids; 0: none"
     )
     access_revision_wait: float = _setting(
-        _duration(0, 60), 2.0, "how long a check waits for the revision it demands"
+        read.duration(0, 60), 2.0, "how long a check waits for the revision it demands"
     )
 
     store_use_notify: bool = _setting(
-        _flag, True, "listen to the database's notifications; without, only the poll interval"
+        read.flag, True, "listen to the database's notifications; without, only the poll interval"
     )
-    store_pool_size: int = _setting(_whole(1, 1000), 8, "connections held to PostgreSQL")
+    store_pool_size: int = _setting(read.whole(1, 1000), 8, "connections held to PostgreSQL")
 
     serving_grace_period: float = _setting(
-        _duration(0, 600), 10.0, "how long calls in flight may take after SIGTERM"
+        read.duration(0, 600), 10.0, "how long calls in flight may take after SIGTERM"
     )
     serving_drain_delay: float = _setting(
-        _duration(0, 60), 0.5, "how long health says NOT_SERVING before the port closes"
+        read.duration(0, 60), 0.5, "how long health says NOT_SERVING before the port closes"
     )
     serving_max_message_bytes: int = _setting(
-        _whole(65_536, 16_777_216), 4_194_304, "largest gRPC message taken, in bytes"
+        read.whole(65_536, 16_777_216), 4_194_304, "largest gRPC message taken, in bytes"
     )
     serving_max_concurrent_calls: int = _setting(
-        _whole(1, 1_000_000), 10_000, "calls in flight before new ones are refused"
+        read.whole(1, 1_000_000), 10_000, "calls in flight before new ones are refused"
     )
-    serving_reflection: bool = _setting(_flag, True, "offer gRPC reflection")
-    tls_cert_file: Path | None = _setting(_path, None, "certificate chain of the gRPC port (PEM)")
-    tls_key_file: Path | None = _setting(_path, None, "private key of the gRPC port (PEM)")
+    serving_reflection: bool = _setting(read.flag, True, "offer gRPC reflection")
+    tls_cert_file: Path | None = _setting(
+        read.path, None, "certificate chain of the gRPC port (PEM)"
+    )
+    tls_key_file: Path | None = _setting(read.path, None, "private key of the gRPC port (PEM)")
     tls_client_ca_file: Path | None = _setting(
-        _path, None, "CA that client certificates must come from; makes the gRPC port mutual TLS"
+        read.path,
+        None,
+        "CA that client certificates must come from; makes the gRPC port mutual TLS",
     )
 
-    log_format: str = _setting(_choice(*FORMATS), "auto", "auto, json or text")
+    log_format: str = _setting(read.choice(*FORMATS), "auto", "auto, json or text")
     log_level: str = _setting(
-        _choice("debug", "info", "warning", "error"), "info", "least level of the service's log"
+        read.choice("debug", "info", "warning", "error"), "info", "least level of the service's log"
     )
     decision_log: str = _setting(
-        _text, "stdout", "where decisions are recorded: stdout, off, or a file's path"
+        read.text, "stdout", "where decisions are recorded: stdout, off, or a file's path"
     )
     decision_log_allow_sample_rate: float = _setting(
-        _share, 0.01, "share of allowed requests recorded; denied ones all are"
+        read.share, 0.01, "share of allowed requests recorded; denied ones all are"
     )
 
     def __post_init__(self) -> None:
@@ -334,7 +269,7 @@ def _parse(place: str, key: str, value: object) -> tuple[str, Any]:
 
 def _read_secret_file(place: str, value: object) -> str:
     try:
-        return _path(value).read_text(encoding="utf-8").strip()
+        return read.path(value).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise InvalidError(f"{place}: the file cannot be read") from None
 

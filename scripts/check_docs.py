@@ -24,7 +24,7 @@ from authz.policy import validate
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.catalog import Level, all_services
 from authz.policy.conditions import NULL, OPERATORS
-from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS
+from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS, Requirement
 from authz.serving.errors import RENDERINGS
 from authz.settings import Loaded, Settings
 from authz.telemetry.decision_log import DecisionRecord
@@ -100,6 +100,7 @@ _SETTING_KINDS: Final[Mapping[str, str]] = {
     "duration": "duration",
     "flag": "true, false",
     "names": "list",
+    "networks": "list",
     "path": "path",
     "secret": "secret",
     "share": "0 to 1",
@@ -125,13 +126,23 @@ def admin_methods() -> str:
     for method, needed in REQUIREMENTS.items():
         _, service, name, *choice = method.removeprefix(f"/{PACKAGE}").replace(".", "/").split("/")
         shown = f"{service}.{name}" + (f" ({choice[0]})" if choice else "")
-        resource = f"{needed.kind}/{{{needed.name}}}" if needed.name else f"{needed.kind}/"
         rows.append(
-            (shown, _code(needed.action), _code(needed.admin_action or ""), _code(resource))
+            (shown, _code(needed.action), _code(needed.admin_action or ""), _code(_about(needed)))
         )
     return _table(
-        ("method", "action", "or MinIO's", "resource, after `arn:aws:iam::ACCOUNT:`"), rows
+        (
+            "method",
+            "action",
+            "or MinIO's",
+            "resource (of users, groups and policies: after `arn:aws:iam::ACCOUNT:`)",
+        ),
+        rows,
     )
+
+
+def _about(needed: Requirement) -> str:
+    name = f"{{{needed.name}}}" if needed.name else ""
+    return (name or "*") if needed.kind == "resource" else f"{needed.kind}/{name}"
 
 
 def operators() -> str:
@@ -257,14 +268,20 @@ def _describe(name: str) -> Iterator[tuple[str, str]]:
     with click.Context(cli, info_name="authz") as root:
         command = cli.get_command(root, name)
         assert command is not None, "the table of commands says so"
-        if not isinstance(command, click.Group):
-            yield _usage(root, command, name), _first_line_of_help(command)
-            return
-        with click.Context(command, info_name=name, parent=root) as context:
-            for inner_name in command.list_commands(context):
-                inner = command.get_command(context, inner_name)
-                assert inner is not None, "it is in the list"
-                yield _usage(context, inner, inner_name), _first_line_of_help(inner)
+        yield from _describe_one(root, command, name)
+
+
+def _describe_one(
+    parent: click.Context, command: click.Command, name: str
+) -> Iterator[tuple[str, str]]:
+    if not isinstance(command, click.Group):
+        yield _usage(parent, command, name), _first_line_of_help(command)
+        return
+    with click.Context(command, info_name=name, parent=parent) as context:
+        for inner_name in command.list_commands(context):
+            inner = command.get_command(context, inner_name)
+            assert inner is not None, "it is in the list"
+            yield from _describe_one(context, inner, inner_name)
 
 
 def _usage(parent: click.Context, command: click.Command, name: str) -> str:

@@ -124,3 +124,11 @@ def test_every_setting_says_what_it_is_for():
 )
 def test_only_loopback_addresses_are_local(address: str, local: bool):
     assert is_loopback(address) is local
+
+
+def test_proxies_that_are_believed_are_addresses_or_networks():
+    settings = load({"AUTHZ_TRUSTED_PROXIES": "10.1.0.0/16, 2001:db8::7"}).settings
+    assert settings.trusted_proxies == ("10.1.0.0/16", "2001:db8::7")
+    for wrong in ("envoy", "10.1.0.1/16", "*", "10.0.0.0/33"):
+        with pytest.raises(InvalidError, match="neither an IP address nor a network"):
+            load({"AUTHZ_TRUSTED_PROXIES": wrong})

@@ -6,6 +6,7 @@ refuses to answer from memory that is too old. Synchronous: what must be loaded 
 Not here: the algorithm (`policy/decide.py`), or what a request means (formats).
 """
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ from authz.access.policies import Policies
 from authz.access.refresher import Refresher
 from authz.clock import Clock
 from authz.errors import UnavailableError
+from authz.policy.applicable import Applicable
 from authz.policy.compile import PolicySet
 from authz.policy.decide import decide
 from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Verdict
@@ -27,6 +29,12 @@ DECISION_ID_LENGTH: Final = 22
 
 RESOURCE_LIMIT: Final = 1024
 """Characters of a refused request's path that are recorded."""
+
+REMEMBERED_CHARACTERS: Final = 8_192
+"""Longest question that is remembered, so that strangers cannot fill memory with them: they have 60 KiB of
+headers (Envoy's default) to put into one, and four times that in memory for text outside of Latin-1."""
+
+_COUNT: Final = re.compile("[0-9A-F]{10}")
 
 _WEIGHT: Final = {
     Verdict.IMPLICITLY_DENIED: 0,
@@ -70,17 +78,24 @@ class Authorizer:
         clock: Clock,
         *,
         max_staleness: float,
+        remembered: int,
     ) -> None:
-        """Refuse to decide when memory has not been confirmed for `max_staleness` seconds."""
+        """Refuse to decide when memory has not been confirmed for `max_staleness` seconds.
+
+        Remember the last `remembered` answers.
+        """
         self._policies = policies
         self._refresher = refresher
         self._log = decision_log
         self._count = metrics.decisions.inc
+        self._unevaluable = metrics.unevaluable_conditions.values
         self._clock = clock
         self._max_staleness = max_staleness
         # Ids are unique without asking the system for randomness each time: one draw, then a count.
         self._id_prefix = secrets.token_hex(6).upper()
         self._id_count = 0
+        # By the count in their ids: a new answer takes the place of the one that many before it.
+        self._remembered: list[Answer | None] = [None] * remembered
 
     def next_id(self) -> str:
         """Return a decision id that no other process and no other decision has."""
@@ -96,9 +111,18 @@ class Authorizer:
             raise UnavailableError("the state in memory is too old to decide on; see /readyz")
         return age
 
-    def policies_for(self, entry: UserEntry, resource: str) -> PolicySet:
-        """Return what decides for `entry` on `resource`, built if a change has dropped it."""
-        return entry.handle.policies or self._policies.build(entry.handle)
+    def policies_for(self, entry: UserEntry, resource: str) -> PolicySet | Applicable:
+        """Return what decides for `entry` on `resource`, built if a change has dropped it.
+
+        INVARIANT: what is joined here is not kept, so there is no second place that a change has to reach.
+        """
+        handle, boundary = entry.handle, entry.boundary
+        policies = handle.policies or self._policies.build(handle)
+        of_resource = self._policies.resource_set(resource)
+        if boundary is None:
+            return policies if of_resource is None else Applicable(policies, resource=of_resource)
+        limit = boundary.policies or self._policies.build(boundary)
+        return Applicable(policies, boundary=limit, resource=of_resource)
 
     def authorize(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float
@@ -106,8 +130,7 @@ class Authorizer:
         """Decide `requests`, at least one, all of which are required; `age` is what `check_age` said."""
         first = decision = None
         for request in requests:
-            policies = self.policies_for(entry, request.resource)
-            outcome = decide(request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
+            outcome = self._decide(entry, request)
             if decision is None or not outcome.is_allowed:
                 first, decision = request, outcome
             if not outcome.is_allowed:
@@ -123,28 +146,41 @@ class Authorizer:
 
         A deny in either refuses; otherwise an allow in either suffices. One answer, counted and recorded once.
         """
-        outcomes = [
-            (
-                decide(request, self.policies_for(entry, request.resource))
-                if entry.is_enabled
-                else PRINCIPAL_DISABLED,
-                request,
-            )
-            for request in requests
-        ]
+        outcomes = [(self._decide(entry, request), request) for request in requests]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
         return self.conclude(decision, request, asked, age)
+
+    def _decide(self, entry: UserEntry, request: AccessRequest) -> Decision:
+        if not entry.is_enabled:
+            return PRINCIPAL_DISABLED
+        decision = decide(request, self.policies_for(entry, request.resource))
+        context = request.context
+        if context.unevaluable:
+            self._unevaluable[()] += context.unevaluable
+            # The next question about this context counts its own.
+            context.unevaluable = 0
+        return decision
 
     def conclude(
         self, decision: Decision, request: AccessRequest, asked: Asked, age: float
     ) -> Answer:
         """Give a decision its number; count and record it."""
         answer = Answer(decision, self.next_id(), self._refresher.applied, age, request)
+        if self._remembered and _is_small(request):
+            self._remembered[self._id_count % len(self._remembered)] = answer
         # The members' own texts: an enum member hashes itself by a slow detour.
         self._count((asked.surface, decision.verdict._value_, decision.reason._value_))
         if not decision.is_allowed or self._log.wants_allow():
             self._log.record(_record(answer, asked, self._clock.now()))
         return answer
+
+    def find_answer(self, decision_id: str) -> Answer | None:
+        """Return the answer with this id, or `None`: it was given elsewhere, is too old, or was too long."""
+        count = decision_id.removeprefix(self._id_prefix)
+        if not self._remembered or not _COUNT.fullmatch(count):
+            return None
+        answer = self._remembered[int(count, 16) % len(self._remembered)]
+        return answer if answer is not None and answer.decision_id == decision_id else None
 
     def refuse(self, asked: Asked, code: str, resource: str) -> str:
         """Record a request that never came to a decision (no proof, no meaning) and return its id.
@@ -173,6 +209,14 @@ class Authorizer:
             )
         )
         return decision_id
+
+
+def _is_small(request: AccessRequest) -> bool:
+    size = len(request.resource) + len(request.principal.arn)
+    for values in request.context.request.values():
+        for value in values:
+            size += len(value)
+    return size <= REMEMBERED_CHARACTERS
 
 
 def _record(answer: Answer, asked: Asked, now: float) -> DecisionRecord:

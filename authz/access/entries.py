@@ -5,7 +5,8 @@ and forgets entries is `principals.py`; the root credential's and the anonymous 
 never change.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from authz.access.policies import PolicySetHandle
 from authz.identity.sigv4 import derive_signing_key
@@ -18,17 +19,38 @@ SIGNING_KEYS_PER_CREDENTIAL: Final = 8
 class UserEntry:
     """A principal in memory: who it is, whether it may act at all, and the set of policies that decides.
 
+    `boundary` is the set of its permissions boundary, `None` for who has none.
+
     `is_current` turns false when a change concerns it; whoever finds that loads it again. There is at
     most one current entry for a user, shared by its keys.
     """
 
-    __slots__ = ("__weakref__", "handle", "is_current", "is_enabled", "principal")
+    __slots__ = ("__weakref__", "boundary", "handle", "is_current", "is_enabled", "principal")
 
-    def __init__(self, principal: Principal, handle: PolicySetHandle, *, is_enabled: bool) -> None:
+    def __init__(
+        self,
+        principal: Principal,
+        handle: PolicySetHandle,
+        *,
+        is_enabled: bool,
+        boundary: PolicySetHandle | None = None,
+    ) -> None:
         self.principal = principal
         self.handle = handle
+        self.boundary = boundary
         self.is_enabled = is_enabled
         self.is_current = True
+
+
+class UserPage(NamedTuple):
+    """Some users, all as they are at `revision`; `next_after` is where the next page begins, empty at the end.
+
+    The entries are nobody else's and hear of no change: who asks decides before anything else can happen.
+    """
+
+    entries: Sequence[UserEntry]
+    next_after: str
+    revision: int
 
 
 class KeyEntry:

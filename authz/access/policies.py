@@ -1,8 +1,9 @@
-"""All policies, compiled, in memory; and the sets of them that principals have.
+"""All policies in memory, and the sets of them that decide.
 
-A document is compiled once for each version. A *policy set* is what one combination of attachments compiles to;
-everybody with the same attachments shares one, so the number of users costs nothing here. A set is built when
-it is first needed and dropped when one of its policies changes.
+A managed policy is compiled once for each version. A *policy set* is what one combination of attachments, or a
+permissions boundary, compiles to; everybody with the same ones shares one, so the number of users costs
+nothing here. A set is built when it is first needed and dropped when one of its policies changes. The policies
+of resources may be as many as the resources: they are held as documents, and compiled when first asked about.
 
 INVARIANT: `decide` only ever sees sets that are whole. A document that does not compile, or an attachment to a
 policy that is not here, puts a quarantined policy into the set, and a set with one denies everything.
@@ -10,79 +11,140 @@ policy that is not here, puts a quarantined policy into the set, and a set with 
 Not here: who has which set (`principals.py`), and when to reload (`refresher.py`).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 from weakref import WeakValueDictionary
 
+from authz.access.ports import StoredPolicies
 from authz.errors import ParseError
-from authz.identity.records import ManagedPolicy
+from authz.identity.records import ManagedPolicy, ResourcePolicy
+from authz.policy.arn import policy_holder
 from authz.policy.compile import (
     CompiledPolicy,
     PolicySet,
     QuarantinedPolicy,
     compile_policy,
     compile_policy_set,
+    compile_resource_policy,
 )
+from authz.policy.decision import Layer
 from authz.policy.model import Policy
 from authz.telemetry.logs import get_logger
 
 UNKNOWN_VERSION: Final = 0
 
+COMPILED_RESOURCE_POLICIES: Final = 10_000
+"""Most policies of resources held compiled; which ones is up to strangers, who choose what they ask for."""
+
 
 class PolicySetHandle:
     """The policy set of one combination of attachments; `policies` is `None` until it is needed again."""
 
-    __slots__ = ("__weakref__", "deny_only_ids", "ids", "policies")
+    __slots__ = ("__weakref__", "deny_only_ids", "ids", "layer", "policies")
 
-    def __init__(self, ids: tuple[str, ...], deny_only_ids: tuple[str, ...]) -> None:
+    def __init__(self, ids: tuple[str, ...], deny_only_ids: tuple[str, ...], layer: Layer) -> None:
         self.ids = ids
         self.deny_only_ids = deny_only_ids
+        self.layer = layer
+        self.policies: PolicySet | None = None
+
+
+class _HeldDocument:
+    """The policy of one resource; `policies` is `None` until it is needed, or needed again."""
+
+    __slots__ = ("policies", "stored")
+
+    def __init__(self, stored: ResourcePolicy) -> None:
+        self.stored = stored
         self.policies: PolicySet | None = None
 
 
 class Policies:
-    """Every managed policy, compiled; and the handles of the sets in use."""
+    """Every managed policy, compiled; the handles of the sets in use; every policy of a resource."""
 
     def __init__(
-        self, parse: Callable[[str], Policy], arn_of: Callable[[ManagedPolicy], str]
+        self,
+        parse: Callable[[str], Policy],
+        parse_of_resource: Callable[[str], Policy],
+        arn_of: Callable[[ManagedPolicy], str],
     ) -> None:
-        """Compile documents with `parse` (raises `ParseError`), naming each policy by `arn_of`."""
+        """Read policies with `parse` and `parse_of_resource`, which raise `ParseError`.
+
+        Managed ones are named by `arn_of`.
+        """
         self._parse = parse
+        self._parse_of_resource = parse_of_resource
         self._arn_of = arn_of
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
-        self._handles: WeakValueDictionary[tuple[tuple[str, ...], tuple[str, ...]], PolicySetHandle]
-        self._handles = WeakValueDictionary()
+        self._handles: WeakValueDictionary[
+            tuple[tuple[str, ...], tuple[str, ...], Layer], PolicySetHandle
+        ] = WeakValueDictionary()
+        self._of_resources: dict[str, _HeldDocument] = {}
+        # Those with a set, by resource, the oldest first.
+        self._ready: OrderedDict[str, _HeldDocument] = OrderedDict()
+        # The resources whose policy was found not to compile.
+        self._broken: set[str] = set()
         self._log = get_logger("access")
 
     def __len__(self) -> int:
         return len(self._compiled)
 
-    def count_quarantined(self) -> int:
-        """Return how many stored policies do not compile."""
-        return sum(isinstance(policy, QuarantinedPolicy) for policy in self._compiled.values())
+    def count_of_resources(self) -> int:
+        """Return how many resources have a policy."""
+        return len(self._of_resources)
 
-    def replace_all(self, stored: Sequence[ManagedPolicy]) -> None:
+    def count_quarantined(self) -> int:
+        """Return how many policies do not compile; of resources, those that were asked about."""
+        managed = sum(isinstance(policy, QuarantinedPolicy) for policy in self._compiled.values())
+        return managed + len(self._broken)
+
+    # --- what is stored ---
+
+    def replace_all(self, stored: StoredPolicies) -> None:
         """Hold exactly the policies `stored`."""
-        self._compiled = {policy.id: self._compile(policy) for policy in stored}
+        self._compiled = {policy.id: self._compile(policy) for policy in stored.managed}
         for handle in self._handles.values():
             handle.policies = None
+        self._of_resources = {
+            policy.resource: _HeldDocument(policy) for policy in stored.of_resources
+        }
+        self._ready.clear()
+        self._broken.clear()
 
-    def replace(self, ids: Collection[str], stored: Iterable[ManagedPolicy]) -> None:
-        """Hold for the policies `ids` what `stored` says; those it does not contain are gone."""
+    def replace(
+        self, ids: Collection[str], resources: Iterable[str], stored: StoredPolicies
+    ) -> None:
+        """Hold for the policies `ids` and those of `resources` what `stored` says; others of them are gone."""
         for policy_id in ids:
             self._compiled.pop(policy_id, None)
-        for policy in stored:
+        for policy in stored.managed:
             self._compiled[policy.id] = self._compile(policy)
-        for handle in self._handles.values():
-            if not set(ids).isdisjoint((*handle.ids, *handle.deny_only_ids)):
-                handle.policies = None
+        if ids:
+            changed = frozenset(ids)
+            for handle in self._handles.values():
+                if not changed.isdisjoint((*handle.ids, *handle.deny_only_ids)):
+                    handle.policies = None
+        for resource in resources:
+            self._of_resources.pop(resource, None)
+            self._ready.pop(resource, None)
+            self._broken.discard(resource)
+        for document in stored.of_resources:
+            self._of_resources[document.resource] = _HeldDocument(document)
 
-    def handle(self, ids: tuple[str, ...], deny_only_ids: tuple[str, ...]) -> PolicySetHandle:
-        """Return the one handle for this combination of attachments, each sorted."""
-        handle = self._handles.get((ids, deny_only_ids))
+    # --- sets of managed policies ---
+
+    def handle(
+        self,
+        ids: tuple[str, ...],
+        deny_only_ids: tuple[str, ...],
+        layer: Layer = Layer.IDENTITY,
+    ) -> PolicySetHandle:
+        """Return the one handle for this combination of attachments, each sorted, as this layer."""
+        handle = self._handles.get((ids, deny_only_ids, layer))
         if handle is None:
-            handle = PolicySetHandle(ids, deny_only_ids)
-            self._handles[ids, deny_only_ids] = handle
+            handle = PolicySetHandle(ids, deny_only_ids, layer)
+            self._handles[ids, deny_only_ids, layer] = handle
         return handle
 
     def build(self, handle: PolicySetHandle) -> PolicySet:
@@ -90,6 +152,7 @@ class Policies:
         handle.policies = compile_policy_set(
             [self._find(policy_id) for policy_id in handle.ids],
             deny_only=[self._find(policy_id) for policy_id in handle.deny_only_ids],
+            layer=handle.layer,
         )
         return handle.policies
 
@@ -106,7 +169,40 @@ class Policies:
         try:
             return compile_policy(self._parse(stored.document), arn=arn, version=stored.version)
         except ParseError as error:
-            self._log.error(
-                "policy_quarantined", policy=arn, version=stored.version, problem=error.message
-            )
+            self._report_quarantined(arn, stored.version, error)
             return QuarantinedPolicy(arn=arn, version=stored.version, problem=error.message)
+
+    # --- sets of one resource ---
+
+    def resource_set(self, resource: str) -> PolicySet | None:
+        """Return the policy in force for `resource` as a set, or `None` where it has none."""
+        if not self._of_resources:
+            return None
+        held = self._of_resources.get(policy_holder(resource))
+        if held is None:
+            return None
+        return held.policies or self._build_of_resource(held)
+
+    def _build_of_resource(self, held: _HeldDocument) -> PolicySet:
+        if len(self._ready) >= COMPILED_RESOURCE_POLICIES:
+            self._ready.popitem(last=False)[1].policies = None
+        held.policies = compile_policy_set(
+            [self._compile_of_resource(held)], layer=Layer.RESOURCE_POLICY
+        )
+        self._ready[held.stored.resource] = held
+        return held.policies
+
+    def _compile_of_resource(self, held: _HeldDocument) -> CompiledPolicy | QuarantinedPolicy:
+        arn, version = held.stored.resource, held.stored.version
+        try:
+            policy = self._parse_of_resource(held.stored.document)
+            return compile_resource_policy(policy, arn=arn, version=version)
+        except ParseError as error:
+            # Once a document: asking about many resources in turn must not fill the log.
+            if arn not in self._broken:
+                self._report_quarantined(arn, version, error)
+            self._broken.add(arn)
+            return QuarantinedPolicy(arn=arn, version=version, problem=error.message)
+
+    def _report_quarantined(self, arn: str, version: int, error: ParseError) -> None:
+        self._log.error("policy_quarantined", policy=arn, version=version, problem=error.message)

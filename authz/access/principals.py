@@ -15,11 +15,11 @@ changes (`refresher.py`).
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, UserEntry, UserPage
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
 from authz.errors import InvalidError, OverloadedError, UnavailableError
@@ -27,6 +27,7 @@ from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
 from authz.identity.records import Status, fold_name
 from authz.identity.sealing import KeyRing
+from authz.policy.decision import Layer
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -189,6 +190,27 @@ class Principals:
                 return entry
         raise _changing()
 
+    async def list_users(self, after: str, limit: int) -> UserPage:
+        """Load at most `limit` users in the order of their folded names, from the first after `after`.
+
+        Installs none of them: who looks through all users must not push out those that are active. Raises
+        `UnavailableError` when the store cannot be read or the users keep changing.
+        """
+        assert self._freshness is not None, "follow() comes first"
+
+        def concerns(found: Sequence[StoredPrincipal], change: Change) -> bool:
+            if change.kind is ChangeKind.USER_NAME:
+                last = fold_name(found[-1].user.name) if len(found) == limit else change.key
+                return after < change.key <= last
+            return any(_concerns_principal(one, change) for one in found)
+
+        async with self._slots:
+            stored = await self._read_exactly(
+                lambda: self._source.list_users(after, limit), concerns
+            )
+        next_after = fold_name(stored[-1].user.name) if len(stored) == limit else ""
+        return UserPage([self._entry(one) for one in stored], next_after, self._freshness.applied)
+
     # --- what is still so, for who holds on to an entry while others load ---
 
     def moment(self) -> Moment:
@@ -291,15 +313,20 @@ class Principals:
         held = self._by_id.get(stored.user.id)
         if held is not None and held.is_current:
             return held
-        entry = UserEntry(
-            user_principal(stored.user, stored.groups, self._account),
-            self._policies.handle(stored.policy_ids, stored.deny_only_policy_ids),
-            is_enabled=stored.user.status is Status.ENABLED,
-        )
+        entry = self._entry(stored)
         self._by_id[stored.user.id] = entry
         for group in stored.groups:
             self._by_group.setdefault(group.id, WeakSet()).add(entry)
         return entry
+
+    def _entry(self, stored: StoredPrincipal) -> UserEntry:
+        handle, boundary = self._policies.handle, stored.boundary_id
+        return UserEntry(
+            user_principal(stored.user, stored.groups, self._account),
+            handle(stored.policy_ids, stored.deny_only_policy_ids),
+            is_enabled=stored.user.status is Status.ENABLED,
+            boundary=handle((boundary,), (), Layer.PERMISSIONS_BOUNDARY) if boundary else None,
+        )
 
     def forget(self, changes: Iterable[Change]) -> None:
         """Let go of every entry that one of `changes` concerns."""

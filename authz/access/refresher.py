@@ -19,11 +19,10 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from authz.access.policies import Policies
-from authz.access.ports import At, Change, ChangeBatch, ChangeKind, Source
+from authz.access.ports import At, Change, ChangeBatch, ChangeKind, Source, StoredPolicies
 from authz.access.principals import Principals
 from authz.clock import Clock
 from authz.errors import AuthzError, UnavailableError
-from authz.identity.records import ManagedPolicy
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -41,14 +40,24 @@ BACKOFF_LIMIT: Final = 5.0
 ALIGN_ATTEMPTS: Final = 10
 """Times changed documents are read again because more was written meanwhile, before all is loaded anew."""
 
+_OF_DOCUMENTS: Final = (ChangeKind.POLICY, ChangeKind.RESOURCE_POLICY)
+_NO_DOCUMENTS: Final = StoredPolicies((), ())
+
+
+class _Changed(NamedTuple):
+    """Which documents changed: managed policies by id, those of resources by the resource's ARN."""
+
+    ids: frozenset[str]
+    resources: frozenset[str]
+
 
 class _Step(NamedTuple):
-    """What brings memory from one revision to a later one: changes, and the changed policies as of then."""
+    """What brings memory from one revision to a later one: changes, and the changed documents as of then."""
 
     revision: int
     changes: list[Change]
-    changed_policies: set[str]
-    stored: Sequence[ManagedPolicy]
+    changed: _Changed
+    stored: StoredPolicies
     is_truncated: bool
 
 
@@ -86,6 +95,7 @@ class Refresher:
         metrics.revision.read_from(lambda: self.applied)
         metrics.snapshot_age.read_from(self.age)
         metrics.policies.read_from(lambda: len(policies))
+        metrics.resource_policies.read_from(policies.count_of_resources)
         metrics.quarantined_policies.read_from(policies.count_quarantined)
 
     # --- what others ask ---
@@ -206,36 +216,42 @@ class Refresher:
         self._remembered.clear()
         self._remembered_from = stored.revision
         self._advance(stored.revision)
-        self._log.info("policies_loaded", revision=stored.revision, policies=len(stored.value))
+        self._log.info(
+            "policies_loaded",
+            revision=stored.revision,
+            policies=len(stored.value.managed),
+            resource_policies=len(stored.value.of_resources),
+        )
 
     async def _align(self, batch: ChangeBatch) -> _Step | None:
-        """Read the policies that `batch` changes, and whatever was changed before that read.
+        """Read the documents that `batch` changes, and whatever was changed before that read.
 
         Documents are read later than the log, so they may be newer than its last row. Showing one before the
         changes that came ahead of it would show a state that never was: a policy widened by someone who had
         attached a deny first. `None` where only a full reload gives one state.
         """
         changes: list[Change] = []
-        loaded: set[str] = set()
-        stored: At[Sequence[ManagedPolicy]] = At(-1, ())
+        loaded = _changed(())
+        stored = At(-1, _NO_DOCUMENTS)
         for _ in range(ALIGN_ATTEMPTS):
             if batch.is_gap or len(changes) > REMEMBERED_CHANGES:
                 return None
             changes += batch.changes
-            changed = {c.key for c in changes if c.kind is ChangeKind.POLICY}
-            newest = max((c.revision for c in changes if c.kind is ChangeKind.POLICY), default=-1)
-            if changed - loaded or newest > stored.revision:
-                stored = await self._source.load_policies(changed)
+            of_documents = [c for c in changes if c.kind in _OF_DOCUMENTS]
+            newest = max((c.revision for c in of_documents), default=-1)
+            changed = _changed(of_documents)
+            if changed != loaded or newest > stored.revision:
+                stored = await self._source.load_policies(changed.ids, changed.resources)
                 loaded = changed
-            if newest <= stored.revision <= batch.revision or not changed:
+            if newest <= stored.revision <= batch.revision or not of_documents:
                 return _Step(batch.revision, changes, changed, stored.value, batch.is_truncated)
             batch = await self._source.changes_after(batch.revision, BATCH_LIMIT)
         return None
 
     def _apply(self, step: _Step) -> None:
         # Nothing awaits: the whole step becomes visible at once.
-        if step.changed_policies:
-            self._policies.replace(step.changed_policies, step.stored)
+        if any(step.changed):
+            self._policies.replace(*step.changed, step.stored)
         self._principals.forget(step.changes)
         self._remember(step.changes)
         self._metrics.changes_applied.values[()] += len(step.changes)
@@ -263,6 +279,13 @@ class Refresher:
         if not self._is_reachable:
             self._is_reachable = True
             self._log.info("database_back", applied=self.applied)
+
+
+def _changed(changes: Sequence[Change]) -> _Changed:
+    ids, resources = (
+        frozenset(change.key for change in changes if change.kind is kind) for kind in _OF_DOCUMENTS
+    )
+    return _Changed(ids, resources)
 
 
 def _jittered(seconds: float) -> float:

@@ -20,6 +20,7 @@ from typing import Final
 
 from authz import __version__
 from authz.bootstrap.building import (
+    build_bucket_policies,
     build_data_plane,
     build_surfaces,
     decision_stream,
@@ -99,7 +100,8 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         service.surfaces = build_surfaces(service, plane, database, key_ring)
         tasks = await stack.enter_async_context(supervised(service, stop))
         tasks.start(decision_log.run(), "decision log")
-        http_server = HttpServer(settings.http_address, build_app(metrics, service.problems))
+        app = build_app(metrics, service.problems, build_bucket_policies(service, plane, database))
+        http_server = HttpServer(settings.http_address, app)
         await http_server.start()
         stack.push_async_callback(http_server.stop)
         grpc_server = GrpcServer(

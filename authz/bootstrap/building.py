@@ -9,6 +9,8 @@ import contextlib
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import ip_network
 from os import open as os_open
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,28 +26,33 @@ from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
+from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
+from authz.formats.admin_v1 import arn_of_policy
+from authz.formats.admin_v1_policies import parse_holder
 from authz.formats.http_routes import HttpRoutes, parse_mappings
-from authz.formats.iam_json import parse_policy
+from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
 from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
-from authz.identity.records import ManagedPolicy, PolicyOrigin
 from authz.identity.sealing import KeyRing
-from authz.policy.arn import canned_policy_arn, policy_arn
-from authz.policy.compile import compile_policy
-from authz.serving import admin_handlers
+from authz.policy.compile import compile_policy, compile_resource_policy
+from authz.policy.resource_policies import check_within
+from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
+from authz.serving.bucket_policies import BucketPolicies
 from authz.serving.call import Methods
 from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.grpc.server import GrpcConfig
+from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
 from authz.serving.principal_refs import PrincipalRefs
+from authz.serving.reach import ReachSurface
 from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -63,7 +70,11 @@ def build_data_plane(
 ) -> DataPlane:
     """Build what decides, reading from `source`."""
     settings, metrics, clock = service.settings, service.metrics, service.clock
-    policies = Policies(parse_policy, lambda policy: arn_of_policy(policy, settings.account_id))
+    policies = Policies(
+        parse_policy,
+        partial(parse_policy, kind=RESOURCE_POLICY),
+        lambda policy: arn_of_policy(policy, settings.account_id),
+    )
     principals = Principals(
         source,
         policies,
@@ -89,6 +100,7 @@ def build_data_plane(
         metrics,
         clock,
         max_staleness=settings.access_max_staleness,
+        remembered=settings.access_remembered_decisions,
     )
     nothing = policies.handle((), ())
     root_entry = KeyEntry(
@@ -127,7 +139,18 @@ def build_surfaces(
     )
     refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous)
     authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
-    explanation = ExplanationSurface(refs, plane.authorizer, plane.refresher, gate, clock)
+    explanation = ExplanationSurface(
+        authorization, refs, plane.authorizer, plane.refresher, gate, clock
+    )
+    reach = ReachSurface(
+        refs,
+        plane.principals,
+        plane.authorizer,
+        plane.refresher,
+        gate,
+        plane.root.owner,
+        plane.anonymous,
+    )
     authentication = AuthenticationSurface(
         plane.authenticator,
         plane.authorizer,
@@ -141,6 +164,7 @@ def build_surfaces(
         "authz_v1": {
             **authorization.methods,
             **explanation.methods,
+            **reach.methods,
             **authentication.methods,
         },
         "admin": _build_admin(service, plane, database, key_ring, gate),
@@ -156,17 +180,44 @@ def _build_admin(
     users, groups = Users(store, clock), Groups(store, clock)
     policies = PolicyRecords(store, clock, check_document)
     access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
+    resource_policies = ResourcePolicies(store, clock, check_resource_document)
+    user_handlers = admin_handlers.UserHandlers(users, policies, account)
     handlers = (
-        admin_handlers.UserHandlers(users, account),
+        user_handlers,
         admin_handlers.AccessKeyHandlers(access_keys, users),
         admin_handlers.GroupHandlers(groups, users, account),
-        admin_handlers.PolicyHandlers(policies, account),
-        admin_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
+        admin_policy_handlers.PolicyHandlers(policies, account, clock),
+        admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
+        admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
     )
-    return AdminSurface(gate, account, handlers).methods
+    return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 
 
-def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
+def build_bucket_policies(
+    service: Service, plane: DataPlane, database: Database
+) -> BucketPoliciesApp:
+    """Build what answers S3's requests about bucket policies on the HTTP port."""
+    settings, clock = service.settings, service.clock
+    store = SqlStore(database, on_commit=plane.refresher.hint)
+    surface = BucketPolicies(
+        plane.authenticator,
+        plane.authorizer,
+        plane.refresher,
+        ResourcePolicies(store, clock, check_resource_document),
+        _build_s3_mapping(settings),
+        service.metrics,
+        clock,
+        anonymous=plane.anonymous,
+        account=settings.account_id,
+    )
+    return BucketPoliciesApp(
+        surface,
+        proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
+        trusted_hops=settings.trusted_hops,
+    )
+
+
+def _build_s3_mapping(settings: Settings) -> S3Mapping:
     is_minio = settings.s3_store == "minio"
     config = S3Config(
         domains=settings.s3_domains,
@@ -177,8 +228,12 @@ def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
         unknown_subresources=MINIO_UNKNOWN if is_minio else frozenset(),
         refused_parameters=MINIO_PARAMETERS if is_minio else frozenset(),
     )
+    return S3Mapping(config)
+
+
+def _build_mappings(settings: Settings) -> dict[str, HttpMapping]:
     routes = _read_routes(settings.http_routes_file)
-    return {S3: S3Mapping(config), **{one.name: RoutesMapping(one) for one in routes}}
+    return {S3: _build_s3_mapping(settings), **{one.name: RoutesMapping(one) for one in routes}}
 
 
 def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
@@ -197,11 +252,12 @@ def check_document(document: str) -> None:
     compile_policy(parse_policy(document), arn="", version=1)
 
 
-def arn_of_policy(policy: ManagedPolicy, account: str) -> str:
-    """Return a managed policy's ARN: those that come with the software stand in the account called `aws`."""
-    if policy.origin is PolicyOrigin.AWS:
-        return canned_policy_arn(policy.name)
-    return policy_arn(account, policy.name)
+def check_resource_document(document: str, resource: str) -> None:
+    """Refuse a document that would not be enforced as written, or that reaches beyond `resource`."""
+    parse_holder(resource)
+    policy = parse_policy(document, kind=RESOURCE_POLICY)
+    check_within(policy, resource)
+    compile_resource_policy(policy, arn=resource, version=1)
 
 
 def grpc_config(settings: Settings) -> GrpcConfig:

@@ -1,7 +1,8 @@
 """What the commands of the admin API share: call, then print the thing, the list, or what was done.
 
 Printing goes one way, so that scripts can rely on it: `--json` of one thing is the answer as it came
-(`{"user": {…}, "revision": 7}`), of a listing all pages in one (`{"users": […]}`).
+(`{"user": {…}, "revision": 7}`), of a listing all pages in one (`{"users": […]}`). What the service finds about
+a document that was written is in the JSON, or goes to stderr; suggestions are left to `authz policy validate`.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "authz.admin.v1"
 
+DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
+
 
 def show_one(session: Session, method: str, request: Message, answer: type[Message]) -> None:
     """Call a method whose answer holds one thing (and the revision, if it wrote), and print it."""
@@ -26,11 +29,37 @@ def show_one(session: Session, method: str, request: Message, answer: type[Messa
     if session.as_json:
         print_json(plain)
         return
+    findings = plain.pop("findings", ())
     record: dict[str, Any] = {}
     for name, value in plain.items():
         record |= value if isinstance(value, dict) else {name: value}
     # A document is for files: `authz policy get --document`.
     print_record({name: value for name, value in record.items() if name != "document"})
+    for finding in findings:
+        if finding["severity"] != "suggestion":
+            click.echo(printable(f"authz: {_line_of(finding)}"), err=True)
+
+
+def _line_of(finding: dict[str, str]) -> str:
+    place = f" at {finding['place']}" if finding["place"] else ""
+    return f"{finding['severity']} {finding['id']}{place}: {finding['message']}"
+
+
+def show_document(
+    session: Session, method: str, request: Message, answer: type[Message], *, is_alone: bool
+) -> None:
+    """Call a method whose answer holds one thing with a document, and print it, or the document alone."""
+    with session.connect() as client:
+        plain = to_plain(client.call(f"/{PACKAGE}.{method}", request, answer))
+    record = plain[answer.DESCRIPTOR.fields[0].name]
+    if is_alone:
+        # Byte for byte: what is printed can be edited and sent back.
+        click.echo(record["document"], nl=not record["document"].endswith("\n"))
+    elif session.as_json:
+        print_json(plain)
+    else:
+        print_record({name: value for name, value in record.items() if name != "document"})
+        click.echo("\n".join(printable(line) for line in record["document"].splitlines()))
 
 
 def say_done(

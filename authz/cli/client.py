@@ -23,6 +23,8 @@ SERVICE: Final = "authz"
 PAGE_SIZE: Final = 500
 PAGES_LIMIT: Final = 20_000
 """Most pages one listing follows: ten million entries."""
+STREAM_TIMEOUT: Final = 600.0
+"""Seconds one stream may take; the service ends each sooner."""
 
 M = TypeVar("M", bound=Message)
 
@@ -60,7 +62,10 @@ class Client:
         )
 
     def pages(self, method: str, request: Any, answer: type[M]) -> Iterator[M]:
-        """Call a listing until its last page; `request` is written to."""
+        """Call a listing until its last page; `request` is written to. One without pages is called once."""
+        if "page_token" not in request.DESCRIPTOR.fields_by_name:
+            yield self.call(method, request, answer)
+            return
         request.page_size = PAGE_SIZE
         for _ in range(PAGES_LIMIT):
             page: Any = self.call(method, request, answer)
@@ -68,6 +73,23 @@ class Client:
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
+
+    def stream(self, method: str, request: Message, answer: type[M]) -> Iterator[M]:
+        """Call a method that answers with many messages and yield them as they come."""
+        raw = request.SerializeToString(deterministic=True)
+        call: Any = self._channel.unary_stream(
+            method, request_serializer=None, response_deserializer=None
+        )
+        messages = call(raw, timeout=STREAM_TIMEOUT, metadata=self._sign(method, raw))
+        try:
+            for message in messages:
+                yield answer.FromString(message)
+        except grpc.RpcError as error:
+            raise from_grpc(error.code().name, error.details() or "") from None
+        except DecodeError:
+            raise _mismatch(method, answer) from None
+        finally:
+            messages.cancel()
 
     def _sign(self, method: str, raw: bytes) -> tuple[tuple[str, str], ...]:
         if self._credential is None:
@@ -118,6 +140,10 @@ def call_unary(
     except grpc.RpcError as error:
         raise from_grpc(error.code().name, error.details() or "") from None
     except DecodeError:
-        problem = f"the answer to {method} is not {answer.DESCRIPTOR.full_name}"
-        hint = "the service at this address is another one, or another version"
-        raise CliError(problem, exit_code=ExitCode.FAILURE, hint=hint) from None
+        raise _mismatch(method, answer) from None
+
+
+def _mismatch(method: str, answer: type[Message]) -> CliError:
+    problem = f"the answer to {method} is not {answer.DESCRIPTOR.full_name}"
+    hint = "the service at this address is another one, or another version"
+    return CliError(problem, exit_code=ExitCode.FAILURE, hint=hint)

@@ -90,7 +90,8 @@ GRPC_REFUSALS: Final[Mapping[str, Refusal]] = {
         ExitCode.CONFLICT, "take another name, or change the one that is there"
     ),
     "FAILED_PRECONDITION": Refusal(
-        ExitCode.CONFLICT, "to delete what is in use together with its uses, say --cascade"
+        ExitCode.CONFLICT,
+        "to delete what is in use together with its uses, say --cascade; boundaries and versions go one by one",
     ),
     "ABORTED": Refusal(
         ExitCode.CONFLICT, "somebody else changed it meanwhile; look again and retry"

@@ -42,10 +42,17 @@ COMMANDS: Final = {
         "policy",
         "Write, show, attach, detach, validate and test policies.",
     ),
+    "resource-policy": Entry(
+        "resource_policies",
+        "resource_policy",
+        "Write, show and delete policies of buckets and the like.",
+    ),
     "check": Entry(
         "questions", "check", "Ask whether a user may do something; the exit code answers."
     ),
     "explain": Entry("questions", "explain", "Tell why a user may or may not do something."),
+    "who-can": Entry("reach", "who_can", "List who may do something."),
+    "allowed-actions": Entry("reach", "allowed_actions", "List what a user may do to something."),
     "completion": Entry("completion", "completion", "Print the completion script of a shell."),
 }
 

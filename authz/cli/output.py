@@ -63,6 +63,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON on one line, for answers of many values that are printed as they come."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, empty: str) -> None:
     """Print rows under columns (`create_time` is headed `CREATE TIME`), or what to say when there are none."""
     listed = list(rows)

@@ -4,7 +4,8 @@ A document goes to the service as it was written and comes back byte for byte (`
 kept in a repository and compared; whether it says something is for the service to judge, which answers with the
 place of a mistake. Attaching is here too, as it is of policies that people ask "where does it hold?".
 
-Not here: asking what policies amount to (`questions.py`).
+Not here: the versions of a document (`policy_versions.py`), the policies of resources
+(`resource_policies.py`), and asking what policies amount to (`questions.py`).
 """
 
 from typing import IO
@@ -12,16 +13,14 @@ from typing import IO
 import click
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from authz.cli.calls import PACKAGE, say_done, show_list, show_one
-from authz.cli.output import print_json, print_record, printable, to_plain
+from authz.cli.calls import DOCUMENT, say_done, show_document, show_list, show_one
 from authz.cli.policy_tests import run_tests
+from authz.cli.policy_versions import version
 from authz.cli.session import F, Session, pass_session, with_json
-from authz.cli.validation import validate, warn
+from authz.cli.validation import validate
 from authz.wire.authz.admin.v1 import attachment_service_pb2, policy_service_pb2
 
 COLUMNS = ("name", "version", "description", "arn", "update_time")
-
-DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
 
 
 @click.group()
@@ -29,6 +28,7 @@ def policy() -> None:
     """Write, show, attach, detach, validate and test policies."""
 
 
+policy.add_command(version)
 policy.add_command(validate)
 policy.add_command(run_tests)
 
@@ -41,10 +41,8 @@ policy.add_command(run_tests)
 @pass_session
 def create(session: Session, name: str, document: IO[str], description: str) -> None:
     """Create the policy NAME from the file DOCUMENT (JSON as AWS IAM writes it; `-`: standard input)."""
-    text = document.read()
-    warn(text)
     request = policy_service_pb2.CreatePolicyRequest(
-        name=name, document=text, description=description
+        name=name, document=document.read(), description=description
     )
     answer = policy_service_pb2.CreatePolicyResponse
     show_one(session, "PolicyService/CreatePolicy", request, answer)
@@ -59,18 +57,7 @@ def get(session: Session, name: str, document: bool) -> None:
     """Show the policy NAME."""
     request = policy_service_pb2.GetPolicyRequest(name=name)
     answer = policy_service_pb2.GetPolicyResponse
-    with session.connect() as client:
-        found = client.call(f"/{PACKAGE}.PolicyService/GetPolicy", request, answer)
-    if document:
-        # Byte for byte: what is printed can be edited and sent back.
-        click.echo(found.policy.document, nl=not found.policy.document.endswith("\n"))
-    elif session.as_json:
-        print_json(to_plain(found))
-    else:
-        plain = to_plain(found.policy)
-        text = plain.pop("document")
-        print_record(plain)
-        click.echo("\n".join(printable(line) for line in text.splitlines()))
+    show_document(session, "PolicyService/GetPolicy", request, answer, is_alone=document)
 
 
 @policy.command("list")
@@ -89,10 +76,8 @@ def list_policies(session: Session) -> None:
 @with_json
 @pass_session
 def update(session: Session, name: str, document: IO[str]) -> None:
-    """Replace the document of the policy NAME; it is in force at once."""
-    text = document.read()
-    warn(text)
-    changed = policy_service_pb2.Policy(name=name, document=text)
+    """Replace the document of the policy NAME by a new version, in force at once."""
+    changed = policy_service_pb2.Policy(name=name, document=document.read())
     _update(session, changed, "document")
 
 
@@ -121,7 +106,7 @@ def _update(session: Session, changed: policy_service_pb2.Policy, path: str) -> 
 @with_json
 @pass_session
 def delete(session: Session, name: str, cascade: bool) -> None:
-    """Delete the policy NAME, which must be attached to nothing."""
+    """Delete the policy NAME, which must be attached to nothing and nobody's permissions boundary."""
     if cascade:
         from authz.cli.cascade import clear_policy
 

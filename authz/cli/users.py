@@ -28,12 +28,22 @@ def user() -> None:
 @click.argument("name")
 @click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
 @click.option("--disabled", is_flag=True, help="Create the user disabled.")
+@click.option("--boundary", metavar="POLICY", help="Its permissions boundary.")
 @with_json
 @pass_session
-def create(session: Session, name: str, tags: tuple[str, ...], disabled: bool) -> None:
+def create(
+    session: Session, name: str, tags: tuple[str, ...], disabled: bool, boundary: str | None
+) -> None:
     """Create the user NAME."""
-    status = status_pb2.STATUS_DISABLED if disabled else status_pb2.STATUS_ENABLED
-    request = wire.CreateUserRequest(name=name, status=status, tags=parse_tags(tags))
+    if boundary == "":
+        # A variable that a script forgot to set must not make a user without a boundary.
+        raise click.BadParameter("the name is empty", param_hint="--boundary")
+    request = wire.CreateUserRequest(
+        name=name,
+        status=status_pb2.STATUS_DISABLED if disabled else status_pb2.STATUS_ENABLED,
+        tags=parse_tags(tags),
+        permissions_boundary=boundary,
+    )
     show_one(session, "UserService/CreateUser", request, wire.CreateUserResponse)
 
 
@@ -112,3 +122,31 @@ def delete(session: Session, name: str, cascade: bool) -> None:
     request = wire.DeleteUserRequest(name=name)
     done = f"user {name} deleted"
     say_done(session, "UserService/DeleteUser", request, wire.DeleteUserResponse, done)
+
+
+@user.group()
+def boundary() -> None:
+    """Set and clear permissions boundaries: the most that a user's policies can grant it."""
+
+
+@boundary.command("set")
+@click.argument("name")
+@click.argument("policy")
+@with_json
+@pass_session
+def set_boundary(session: Session, name: str, policy: str) -> None:
+    """Make POLICY the permissions boundary of the user NAME; it is in force at once."""
+    request = wire.PutPermissionsBoundaryRequest(user_name=name, policy_name=policy)
+    answer = wire.PutPermissionsBoundaryResponse
+    show_one(session, "UserService/PutPermissionsBoundary", request, answer)
+
+
+@boundary.command("clear")
+@click.argument("name")
+@with_json
+@pass_session
+def clear_boundary(session: Session, name: str) -> None:
+    """Take the permissions boundary of the user NAME away, which may let it do more."""
+    request = wire.DeletePermissionsBoundaryRequest(user_name=name)
+    answer = wire.DeletePermissionsBoundaryResponse
+    show_one(session, "UserService/DeletePermissionsBoundary", request, answer)

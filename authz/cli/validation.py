@@ -1,7 +1,7 @@
-"""`authz policy validate`, and the findings that are shown when a policy is written.
+"""`authz policy validate`: what is wrong with documents, or could be better.
 
-Offline: documents are read here and never sent. What is found of a document that is written does not stop it;
-the service refuses what must be refused.
+Offline: documents are read here and never sent. Not here: what the service finds about a document that is
+written (`calls.py` shows it).
 """
 
 from typing import IO
@@ -18,12 +18,11 @@ from authz.formats.findings import (
     Inspected,
     inspect,
     render_json,
-    render_line,
     render_sarif,
     render_text,
     worst,
 )
-from authz.policy.validate import UNREADABLE, PolicyKind, Severity
+from authz.policy.validate import PolicyKind, Severity
 
 BYTES_READ = 1 << 20
 """How much of a file is read; documents are far smaller, and a larger one is refused."""
@@ -81,10 +80,3 @@ def _render(documents: list[Inspected], form: str) -> str:
     if form == "json":
         return render_json(documents)
     return "\n".join(map(printable, render_text(documents).split("\n")))
-
-
-def warn(document: str) -> None:
-    """Print what is found about a document that is about to be written; suggestions are left to `validate`."""
-    for one in inspect("", document.encode(errors="replace"), now=SystemClock().now()).found:
-        if one.finding.severity in _STRICT and one.finding.id != UNREADABLE.id:
-            click.echo(printable(f"authz: {render_line(one.finding)}"), err=True)

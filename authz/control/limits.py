@@ -10,7 +10,7 @@ from typing import Final
 
 from authz.errors import InvalidError, quote
 from authz.identity.records import fold_name
-from authz.policy.arn import PART_COUNT, policy_holder, split_arn
+from authz.policy.arn import PART_COUNT, bucket_arn, policy_holder, split_arn
 
 DESCRIPTION_LIMIT: Final = 1000
 """Longest description in characters (AWS: 1,000 for policies)."""
@@ -28,12 +28,16 @@ GROUPS_PER_USER: Final = 100
 """Most groups of a user. AWS allows 10; directories that are mirrored need more."""
 VERSIONS_PER_POLICY: Final = 5
 """Most stored versions of a managed policy (AWS)."""
+RESOURCE_POLICIES: Final = 10_000
+"""Most resources with a policy (AWS: 10,000 buckets an account). All documents are in memory, and who may set
+the policy of any bucket of a pattern can name buckets without end: at 20 KB a document, 200 MB."""
 RESOURCE_BYTES: Final = 2048
 """Longest ARN that can have a policy, in bytes of UTF-8. AWS IAM: `arnType`, 2,048 characters; PostgreSQL's
 indexes hold no key of more than 2,704 bytes."""
 MEMBERS_PER_CALL: Final = 1000
 """Most users put into or taken out of a group by one call, so that one transaction stays short."""
 
+_S3: Final = "s3"
 _PATTERN_SIGNS: Final = frozenset("*?")
 _LINE_BREAKS: Final = frozenset("\n\r\t")
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs"})
@@ -71,9 +75,9 @@ def _check_tag(key: str, value: str, field: str) -> None:
 
 
 def check_resource(resource: str, *, field: str = "resource") -> None:
-    """Refuse a text that is not the ARN of one resource, or of one whose policy is another's.
+    """Refuse a text that is not the ARN of one resource, or of one that decisions would not look up.
 
-    What passes is its own `policy_holder`, so that what is stored here is what decisions look up.
+    What passes is its own `policy_holder`, and in S3 a bucket as requests name it: no deny is stored in vain.
     """
     if _has_control(resource):
         raise InvalidError("an ARN holds no control characters", field=field)
@@ -88,6 +92,11 @@ def check_resource(resource: str, *, field: str = "resource") -> None:
     if not _PATTERN_SIGNS.isdisjoint(resource) or "${" in resource:
         raise InvalidError(
             f"resource {quote(resource)} is a pattern; name one resource, without `*`, `?` and `${{`",
+            field=field,
+        )
+    if service == _S3 and not resource.startswith(bucket_arn("")):
+        raise InvalidError(
+            f"resource {quote(resource)} is none of S3's here; a bucket is `{bucket_arn('BUCKET')}`",
             field=field,
         )
     if policy_holder(resource) != resource:

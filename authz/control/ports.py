@@ -206,6 +206,10 @@ class ResourcePolicyRecords(Protocol):
         """Return policies of resources whose ARN is after `part.after`."""
         ...
 
+    async def count(self) -> int:
+        """Return how many resources have a policy."""
+        ...
+
     async def put(self, policy: ResourcePolicy) -> None:
         """Store the policy of a resource, in place of the one it has."""
         ...

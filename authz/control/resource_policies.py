@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from authz.clock import Clock
-from authz.control.limits import check_resource
+from authz.control.limits import RESOURCE_POLICIES, check_resource
 from authz.control.lookup import get_resource_policy
 from authz.control.paging import Page, read_page
 from authz.control.ports import Store, Unit, Written
+from authz.errors import InUseError
 from authz.identity.records import ResourcePolicy
 
 
@@ -32,7 +33,8 @@ class ResourcePolicies:
     async def put(self, resource: str, document: str) -> Written[ResourcePolicy]:
         """Set the policy of a resource, in place of the one it has; the very same document changes nothing.
 
-        Raises `InvalidError` for the resource, `ParseError` for the document.
+        Raises `InvalidError` for the resource, `ParseError` for the document, and `ConflictError` when
+        `RESOURCE_POLICIES` others have one.
         """
         check_resource(resource)
         self._check_document(document, resource)
@@ -41,6 +43,7 @@ class ResourcePolicies:
         async def change(unit: Unit) -> ResourcePolicy:
             old = await unit.resource_policies.find(resource)
             if old is None:
+                await _require_room(unit)
                 new = ResourcePolicy(
                     resource=resource, version=1, document=document, created_at=now, updated_at=now
                 )
@@ -74,3 +77,8 @@ class ResourcePolicies:
             return policy
 
         return await self._store.write(change)
+
+
+async def _require_room(unit: Unit) -> None:
+    if await unit.resource_policies.count() >= RESOURCE_POLICIES:
+        raise InUseError(f"{RESOURCE_POLICIES} resources have a policy, the most; delete one first")

@@ -4,7 +4,7 @@ Requests become plain values here: a status that was left out is `None`, an upda
 mask lists. Records become messages with the ARN and the times that callers expect. Secrets
 leave through one function, `render_secret`, for the one answer that shows one.
 
-Not here: which names and documents are acceptable (`control`), or who may ask
+Not here: policies (`admin_v1_policies.py`), which names are acceptable (`control`), or who may ask
 (`serving/admin_requirements.py`).
 """
 
@@ -23,6 +23,7 @@ from authz.identity.records import (
     Group,
     ManagedPolicy,
     PolicyOrigin,
+    PolicyRef,
     Status,
     TargetKind,
     User,
@@ -32,7 +33,6 @@ from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
     group_service_pb2,
-    policy_service_pb2,
     status_pb2,
     user_service_pb2,
 )
@@ -71,15 +71,6 @@ class AccessKeyChange:
     id: str
     user_name: str
     status: Status | None
-    description: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyChange:
-    """What an update of a policy changes; `None` is left as it is."""
-
-    name: str
-    document: str | None
     description: str | None
 
 
@@ -136,17 +127,6 @@ def parse_group_status(message: group_service_pb2.UpdateGroupRequest) -> Status:
     return _changed_status(message.group.status, "group.status")
 
 
-def parse_policy_change(message: policy_service_pb2.UpdatePolicyRequest) -> PolicyChange:
-    """Read an `UpdatePolicyRequest`."""
-    paths = parse_mask(message.update_mask, frozenset({"document", "description"}))
-    policy = message.policy
-    return PolicyChange(
-        name=policy.name,
-        document=policy.document if "document" in paths else None,
-        description=policy.description if "description" in paths else None,
-    )
-
-
 def _changed_status(number: int, field: str) -> Status:
     status = parse_status(number, field)
     if status is None:
@@ -178,6 +158,13 @@ def parse_target(
 # --- records → messages ---
 
 
+def arn_of_policy(policy: ManagedPolicy | PolicyRef, account: str) -> str:
+    """Return a managed policy's ARN: those that come with the software stand in the account called `aws`."""
+    if policy.origin is PolicyOrigin.AWS:
+        return canned_policy_arn(policy.name)
+    return policy_arn(account, policy.name)
+
+
 def render_user(user: User, account: str) -> user_service_pb2.User:
     """Write a user of `account`."""
     return user_service_pb2.User(
@@ -186,7 +173,8 @@ def render_user(user: User, account: str) -> user_service_pb2.User:
         arn=user_arn(account, user.name),
         status=STATUSES[user.status],
         tags=user.tags,
-        create_time=_timestamp(user.created_at),
+        create_time=render_time(user.created_at),
+        permissions_boundary=arn_of_policy(user.boundary, account) if user.boundary else "",
     )
 
 
@@ -197,7 +185,7 @@ def render_access_key(key: AccessKey) -> access_key_service_pb2.AccessKey:
         user_name=key.user_name,
         status=STATUSES[key.status],
         description=key.description,
-        create_time=_timestamp(key.created_at),
+        create_time=render_time(key.created_at),
     )
 
 
@@ -217,24 +205,7 @@ def render_group(group: Group, account: str) -> group_service_pb2.Group:
         id=group.id,
         arn=group_arn(account, group.name),
         status=STATUSES[group.status],
-        create_time=_timestamp(group.created_at),
-    )
-
-
-def render_policy(
-    policy: ManagedPolicy, account: str, *, with_document: bool = True
-) -> policy_service_pb2.Policy:
-    """Write a managed policy; lists leave the document out."""
-    is_aws = policy.origin is PolicyOrigin.AWS
-    return policy_service_pb2.Policy(
-        name=policy.name,
-        id=policy.id,
-        arn=canned_policy_arn(policy.name) if is_aws else policy_arn(account, policy.name),
-        version=policy.version,
-        document=policy.document if with_document else "",
-        description=policy.description,
-        create_time=_timestamp(policy.created_at),
-        update_time=_timestamp(policy.updated_at),
+        create_time=render_time(group.created_at),
     )
 
 
@@ -248,7 +219,8 @@ def render_attachment(attachment: Attachment) -> attachment_service_pb2.Attachme
     return message
 
 
-def _timestamp(seconds: float) -> Timestamp:
+def render_time(seconds: float) -> Timestamp:
+    """Write a time that is given in epoch seconds."""
     # A double holds today's epoch seconds to a quarter of a microsecond; more digits would be noise.
     whole, micros = divmod(round(seconds * _MICROS), _MICROS)
     return Timestamp(seconds=whole, nanos=micros * 1000)

@@ -68,8 +68,14 @@ def is_reserved(folded: str) -> bool:
     return "." in folded.partition("/")[0].partition(":")[0]
 
 
-def parse_facts(context: Mapping[str, ContextValues], field: str) -> dict[str, Values]:
-    """Return the request facts of a proto context map; raise `InvalidError` at a path under `field`."""
+def parse_facts(
+    context: Mapping[str, ContextValues], field: str, *, of_principal: bool = False
+) -> dict[str, Values]:
+    """Return the request facts of a proto context map; raise `InvalidError` at a path under `field`.
+
+    Or, `of_principal`, facts that otherwise only the service sets, for a question that assumes them.
+    """
+    read = _read_reserved_key if of_principal else _read_key
     if len(context) > KEY_LIMIT:
         problem = f"a context has at most {KEY_LIMIT} keys, this one has {len(context)}"
         raise InvalidError(problem, field=field)
@@ -77,7 +83,7 @@ def parse_facts(context: Mapping[str, ContextValues], field: str) -> dict[str, V
     characters = 0
     for key, listed in context.items():
         values = tuple(listed.values)
-        folded, problem = _read_key(key) if len(key) <= KEY_LENGTH_LIMIT else ("", _TOO_LONG)
+        folded, problem = read(key) if len(key) <= KEY_LENGTH_LIMIT else ("", _TOO_LONG)
         if problem or folded in facts or not 0 < len(values) <= VALUE_LIMIT:
             problem = problem or _find_problem(key, folded in facts, len(values))
             raise InvalidError(problem, field=f"{field}[{quote(key)}]")
@@ -102,6 +108,13 @@ def _read_key(key: str) -> tuple[str, str]:
     if not (service and name):
         return folded, f"{quote(key)} is not a condition key, as in `aws:SourceIp`"
     return folded, ""
+
+
+def _read_reserved_key(key: str) -> tuple[str, str]:
+    folded = fold_key(key)
+    if is_reserved(folded):
+        return folded, ""
+    return folded, f"{quote(key)} says nothing about who acts; it belongs to the question's context"
 
 
 def _find_problem(key: str, is_repeated: bool, count: int) -> str:  # noqa: FBT001 - private, two lines up

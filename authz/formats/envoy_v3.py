@@ -9,7 +9,6 @@ Source: Envoy's `envoy/service/auth/v3/external_auth.proto` and `attribute_conte
 Not here: what the request means (`s3_http.py`, `http_routes.py`), and every decision.
 """
 
-import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +18,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2
 
 from authz.errors import InvalidError, ParseError
+from authz.formats.forwarded import FORWARDED_PROTO, find_hop
 from authz.identity.http import HttpRequest
 
 MAPPING_EXTENSION: Final = "authz.mapping"
@@ -31,9 +31,6 @@ PARTIAL_BODY_HEADER: Final = "x-envoy-auth-partial-body"
 
 TEMPLATE_LIMIT: Final = 4_096
 """Templates of answers kept; about 2 MiB."""
-
-ADDRESS_LIMIT: Final = 64
-"""Longest text of an IP address that is looked at; the longest there is has 45 characters."""
 
 OVERWRITE: Final = base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
@@ -98,23 +95,9 @@ def _join_lines(lines: Sequence[Any]) -> tuple[dict[str, str], frozenset[str]]:
 
 def _client_address(attributes: Any, headers: Mapping[str, str], trusted_hops: int) -> str:
     peer: str = attributes.source.address.socket_address.address
-    if not trusted_hops:
-        return peer
     # Envoy has appended its own peer, the innermost proxy; each trusted hop is one step further left.
-    hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
-    position = len(hops) - trusted_hops - 1
     # Fewer hops than promised: somebody came around the outer proxies, so only the peer is certain.
-    return hops[position] if position >= 0 and _is_address(hops[position]) else peer
-
-
-def _is_address(text: str) -> bool:
-    if len(text) > ADDRESS_LIMIT or "%" in text:
-        return False
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return (find_hop(headers, trusted_hops) or peer) if trusted_hops else peer
 
 
 def _scheme(attributes: Any, headers: Mapping[str, str]) -> str:
@@ -122,7 +105,7 @@ def _scheme(attributes: Any, headers: Mapping[str, str]) -> str:
 
     Never by `:scheme`, which an HTTP/2 client writes as it likes.
     """
-    if attributes.HasField("tls_session") or headers.get("x-forwarded-proto") == "https":
+    if attributes.HasField("tls_session") or headers.get(FORWARDED_PROTO) == "https":
         return "https"
     return "http"
 

@@ -67,20 +67,25 @@ def inspect(
     name: str, document: bytes, *, kind: PolicyKind = PolicyKind.IDENTITY, now: float | None = None
 ) -> Inspected:
     """Parse, compile and check a document; one that is refused has the one finding that says why."""
-    document_kind = DOCUMENT_KINDS[kind]
     try:
-        policy = parse_policy(document, kind=document_kind)
-        _compile(policy)
+        found = find_findings(document, kind=kind, now=now)
     except ParseError as error:
         refused = UNREADABLE.at(error.place, error.message.removesuffix(f" at {error.place}"))
-        position = _find_refused(document[: document_kind.byte_limit], error.place)
+        position = _find_refused(document[: DOCUMENT_KINDS[kind].byte_limit], error.place)
         return Inspected(name=name, found=(Located(finding=refused, position=position),))
-    found = validate(
-        policy, kind=kind, size=len(document), size_limit=document_kind.byte_limit, now=now
-    )
     places = locate(document.decode()) if found else {}
     located = (Located(finding=one, position=find_position(places, one.place)) for one in found)
     return Inspected(name=name, found=tuple(located))
+
+
+def find_findings(document: bytes, *, kind: PolicyKind, now: float | None) -> tuple[Finding, ...]:
+    """Parse, compile and check a document; raises `ParseError` for one that is refused."""
+    document_kind = DOCUMENT_KINDS[kind]
+    policy = parse_policy(document, kind=document_kind)
+    _compile(policy)
+    return validate(
+        policy, kind=kind, size=len(document), size_limit=document_kind.byte_limit, now=now
+    )
 
 
 def _compile(policy: Policy) -> None:

@@ -137,9 +137,14 @@ def _bucket_of_host(host: str, domains: tuple[str, ...], endpoints: tuple[str, .
     )
 
 
+def is_bucket_name(text: str) -> bool:
+    """Tell whether a bucket can be called `text`."""
+    return _BUCKET.fullmatch(text) is not None
+
+
 @lru_cache(maxsize=4096)
 def _check_bucket(bucket: str) -> None:
-    if _BUCKET.fullmatch(bucket) is None:
+    if not is_bucket_name(bucket):
         raise S3RequestError("InvalidBucketName", f"{quote(bucket)} is not a bucket's name")
 
 

@@ -68,6 +68,11 @@ def parse_query(query: str) -> S3Query:
     return S3Query(_subresource(values), values, hoisted)
 
 
+def names_parameter(query: str, names: frozenset[str]) -> bool:
+    """Tell whether a raw query has a parameter of one of these names, as they are spelt."""
+    return any(name in names for name, _ in split_query(query))
+
+
 @lru_cache(maxsize=1024)
 def _classify(raw_name: str) -> tuple[str, str]:
     """Return the decoded name, and what becomes of the parameter."""

@@ -1,10 +1,10 @@
-"""S3's error answers: code → HTTP status, and the document that clients parse.
+"""S3's answers: errors by code, with their HTTP status, and the few other documents that are given here.
 
 A code that is not in the table is a refusal like any other (403): an unknown problem never looks like success,
 and clients do not retry it. What stands in the document is what the client sent or may know; which policy
 refused it does not.
 
-Source: Amazon S3 API reference, "Error Responses" (REST error responses, list of error codes).
+Source: Amazon S3 API reference, "Error Responses" (REST error responses, list of error codes), "PolicyStatus".
 """
 
 import re
@@ -17,28 +17,37 @@ STATUS: Final = {
     "AccessDenied": 403,
     "AuthorizationHeaderMalformed": 400,
     "AuthorizationQueryParametersError": 400,
+    "BadDigest": 400,
+    "EntityTooLarge": 400,
     "ExpiredToken": 400,
     "InternalError": 500,
     "InvalidAccessKeyId": 403,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
+    "InvalidDigest": 400,
     "InvalidRequest": 400,
     "InvalidTag": 400,
     "InvalidToken": 400,
     "InvalidURI": 400,
     "KeyTooLongError": 400,
+    "MalformedPolicy": 400,
     "MalformedXML": 400,
     "MethodNotAllowed": 405,
     "MissingSecurityHeader": 400,
+    "NoSuchBucketPolicy": 404,
     "NotImplemented": 501,
+    "OperationAborted": 409,
     "RequestHeaderSectionTooLarge": 400,
     "RequestTimeTooSkewed": 403,
+    "RequestTimeout": 400,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "SlowDown": 503,
     "XAmzContentSHA256Mismatch": 400,
 }
 OTHER_STATUS: Final = 403
+
+NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 # What XML 1.0 cannot hold even escaped (section 2.2, Char).
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -64,6 +73,18 @@ def render_error(code: str, message: str, resource: str, request_id: str) -> byt
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<Error><Code>{_text(code)}</Code><Message>{_text(message)}</Message>"
         f"<Resource>{_text(resource)}</Resource><RequestId>{_text(request_id)}</RequestId></Error>"
+    ).encode()
+
+
+def render_policy_status(*, is_public: bool) -> bytes:
+    """Render the answer of GetBucketPolicyStatus.
+
+    In lower case, which every SDK reads: botocore takes `TRUE`, as S3's documentation writes it, for false.
+    """
+    value = "true" if is_public else "false"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<PolicyStatus xmlns="{NAMESPACE}"><IsPublic>{value}</IsPublic></PolicyStatus>'
     ).encode()
 
 

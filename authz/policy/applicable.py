@@ -5,6 +5,7 @@ which policies is not known here. Source: AWS, "Policy evaluation for requests w
 """
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Final
 
 from authz.policy.compile import EMPTY_POLICY_SET, PolicySet
@@ -12,12 +13,25 @@ from authz.policy.decision import Layer
 from authz.policy.request import AccessRequest, PrincipalKind
 
 ROOT_ALWAYS_MAY: Final = frozenset(
-    {"s3:deletebucketpolicy", "s3:getbucketpolicy", "s3:putbucketpolicy"}
+    {
+        "s3:deletebucketpolicy",
+        "s3:getbucketpolicy",
+        "s3:putbucketpolicy",
+        "authz:deleteresourcepolicy",
+        "authz:getresourcepolicy",
+        "authz:putresourcepolicy",
+    }
 )
-"""What no bucket policy keeps root from, so that nobody locks a bucket for good (AWS, "PutBucketPolicy")."""
+"""What no resource policy keeps root from, so that nobody locks a bucket for good (AWS, "PutBucketPolicy"), or
+another resource."""
 
 WITHOUT_IDENTITY_POLICIES: Final = (PrincipalKind.ROOT, PrincipalKind.ANONYMOUS)
 """Whom identity policies do not concern: one needs none, the other has no identity."""
+
+# Made for every request to a resource with a policy: looking up an enum's member costs more than the rest.
+_IDENTITY: Final = Layer.IDENTITY
+_PERMISSIONS_BOUNDARY: Final = Layer.PERMISSIONS_BOUNDARY
+_RESOURCE_POLICY: Final = Layer.RESOURCE_POLICY
 
 
 class Applicable:
@@ -44,15 +58,24 @@ class Applicable:
 
         A set of another layer is compiled anew, which costs time here but is never wrong.
         """
-        own = (
-            *(policies.as_layer(Layer.SESSION_POLICY) for policies in sessions),
-            *_given(service_account, Layer.SERVICE_ACCOUNT_POLICY),
+        own: tuple[PolicySet, ...] = ()
+        if sessions:
+            own = tuple(policies.as_layer(Layer.SESSION_POLICY) for policies in sessions)
+        if service_account is not None:
+            own += (service_account.as_layer(Layer.SERVICE_ACCOUNT_POLICY),)
+        self.identity = identity.as_layer(_IDENTITY)
+        self.resource = None if resource is None else resource.as_layer(_RESOURCE_POLICY)
+        self.narrowing = (
+            own if boundary is None else (boundary.as_layer(_PERMISSIONS_BOUNDARY), *own)
         )
-        self.identity = identity.as_layer(Layer.IDENTITY)
-        self.resource = None if resource is None else resource.as_layer(Layer.RESOURCE_POLICY)
-        self.narrowing = (*_given(boundary, Layer.PERMISSIONS_BOUNDARY), *own)
         self.is_derived = bool(own)
         """Whether the credential was derived from another one and has policies of its own."""
+
+    def with_resource(self, resource: PolicySet) -> "Applicable":
+        """Return what would apply if `resource` were the policy of the resource."""
+        other = copy(self)
+        other.resource = resource.as_layer(_RESOURCE_POLICY)
+        return other
 
     def find_applying(self, request: AccessRequest) -> tuple[PolicySet, ...]:
         """Return the sets whose denies count for `request`."""
@@ -70,7 +93,3 @@ class Applicable:
 def as_applicable(policies: PolicySet | Applicable) -> Applicable:
     """Return what applies when `policies` is all there is."""
     return policies if isinstance(policies, Applicable) else Applicable(policies)
-
-
-def _given(policies: PolicySet | None, layer: Layer) -> tuple[PolicySet, ...]:
-    return () if policies is None else (policies.as_layer(layer),)

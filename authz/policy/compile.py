@@ -10,12 +10,11 @@ of a resource; `applicable.py` joins them. A document that no longer compiles be
 which denies. Single statements are `statements.py`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from authz.errors import ParseError
-from authz.policy.conditions.outcome import Test
 from authz.policy.decision import (
     REASON_OF,
     Decision,
@@ -24,25 +23,11 @@ from authz.policy.decision import (
     StatementRef,
     Verdict,
 )
+from authz.policy.index import Actions, Index
 from authz.policy.model import Effect, Policy, Statement
-from authz.policy.patterns import Match
-from authz.policy.statements import CompiledStatement, compile_statement, match_prefix
+from authz.policy.statements import CompiledStatement, compile_statement
 
 VERSION_WITH_VARIABLES: Final = "2012-10-17"
-
-ACTION_MEMO_SIZE: Final = 128
-"""Actions remembered for a set of policies (S3 has about a hundred); the oldest is dropped, because the action
-of a request is a stranger's text."""
-
-ACTION_MEMO_LENGTH: Final = 128
-"""Longest action that is remembered, in characters (IAM's own limit)."""
-
-HEAD_INDEX_MINIMUM: Final = 16
-"""From how many statements of one action on they are indexed by resource; a shorter scan is cheaper."""
-
-Entry = tuple[int, Match, Test | None, Decision]
-"""One statement as `decide` reads it: rank, resource matcher, conditions (if any), what it decides."""
-Entries = Sequence[Entry]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,91 +95,6 @@ def _compile(policy: Policy, arn: str, version: int) -> CompiledPolicy:
 # --- sets ---------------------------------------------------------------------------------------------------
 
 
-class Heads:
-    """The statements of one action by the heads of their resources; general ones can be about any."""
-
-    __slots__ = ("_by_head", "_depth", "_general")
-
-    def __init__(self, statements: Iterable[tuple[frozenset[str] | None, Entry]]) -> None:
-        general: list[Entry] = []
-        by_head: dict[str, list[Entry]] = {}
-        for heads, entry in statements:
-            if heads is None:
-                general.append(entry)
-            for head in heads or ():
-                by_head.setdefault(head, []).append(entry)
-        self._general = general
-        self._by_head = by_head
-        self._depth = max((head.count("/") + 1 for head in by_head), default=0)
-
-    def select(self, resource: str) -> Entries:
-        """Return what may be about `resource`, in the order of the documents."""
-        found = self._general
-        end = -1
-        for _ in range(self._depth):
-            end = resource.find("/", end + 1)
-            special = self._by_head.get(resource if end < 0 else resource[:end])
-            if special is not None:
-                found = sorted(found + special, key=_rank) if found else special
-            if end < 0:
-                break
-        return found
-
-
-def _rank(entry: Entry) -> int:
-    return entry[0]
-
-
-Candidates = tuple[Entries, Entries, tuple[Heads, Heads] | None]
-"""Denies and allows of one action; the third, for many statements, replaces both by those of a resource."""
-
-
-class Index:
-    """Statements by action, with a bounded memo; `memo` is read by `decide` before it calls `find`."""
-
-    __slots__ = ("_entries", "_exact", "_is_prefix", "_statements", "_wild", "memo")
-
-    def __init__(self, statements: Sequence[CompiledStatement], *, is_prefix: bool = False) -> None:
-        self.memo: dict[str, Candidates] = {}
-        self._statements = statements
-        self._is_prefix = is_prefix
-        self._entries: list[Entry] = [
-            (
-                rank,
-                match_prefix(one) if is_prefix else one.match_resource,
-                one.conditions,
-                one.decision,
-            )
-            for rank, one in enumerate(statements)
-        ]
-        self._wild = [rank for rank, one in enumerate(statements) if one.match_action is not None]
-        self._exact: dict[str, list[int]] = {}
-        for rank, one in enumerate(statements):
-            for action in one.actions:
-                self._exact.setdefault(action, []).append(rank)
-
-    def find(self, action: str) -> Candidates:
-        """Return the statements about `action`, in any case."""
-        candidates = self._gather(action.lower())
-        if len(action) <= ACTION_MEMO_LENGTH:
-            if len(self.memo) >= ACTION_MEMO_SIZE:
-                del self.memo[next(iter(self.memo))]
-            self.memo[action] = candidates
-        return candidates
-
-    def _gather(self, action: str) -> Candidates:
-        denies: list[tuple[frozenset[str] | None, Entry]] = []
-        allows: list[tuple[frozenset[str] | None, Entry]] = []
-        ranks = {rank for rank in self._wild if self._statements[rank].has_action(action)}
-        for rank in sorted(ranks.union(self._exact.get(action, ()))):
-            statement = self._statements[rank]
-            side = allows if statement.source.effect is Effect.ALLOW else denies
-            side.append((statement.heads, self._entries[rank]))
-        if not self._is_prefix and len(denies) + len(allows) >= HEAD_INDEX_MINIMUM:
-            return (), (), (Heads(denies), Heads(allows))
-        return tuple(entry for _, entry in denies), tuple(entry for _, entry in allows), None
-
-
 class PolicySet:
     """Policies of one layer, ready to decide; shared by requests, immutable but for memos.
 
@@ -202,6 +102,7 @@ class PolicySet:
     """
 
     __slots__ = (
+        "_actions",
         "_prefixes",
         "deny_only",
         "index",
@@ -225,14 +126,15 @@ class PolicySet:
         self.is_plain = layer is Layer.IDENTITY and self.quarantine is None
         statements = (*_statements(policies), *filter(_is_deny, _statements(deny_only)))
         self.statements = tuple(_relabel(statement, layer) for statement in statements)
-        self.index = Index(self.statements)
+        self._actions = Actions(self.statements)
+        self.index = Index(self._actions)
         self._prefixes: Index | None = None
 
     @property
     def prefixes(self) -> Index:
         """The index for questions about all resources that begin with a text; built when first asked for."""
         if self._prefixes is None:
-            self._prefixes = Index(self.statements, is_prefix=True)
+            self._prefixes = Index(self._actions, is_prefix=True)
         return self._prefixes
 
     def as_layer(self, layer: Layer) -> "PolicySet":

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from authz.policy.applicable import Applicable, as_applicable
-from authz.policy.compile import Entries, Entry, PolicySet
+from authz.policy.compile import PolicySet
 from authz.policy.decision import NO_MATCH, NOT_ALLOWED_BY, ROOT, Decision
+from authz.policy.index import Entry, Found
 from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, PrincipalKind
 
@@ -36,12 +37,11 @@ def decide(request: AccessRequest, policies: PolicySet | Applicable) -> Decision
 
     # 3. The statements about this action and, among many, those that can be about this resource.
     index = plain.prefixes if request.is_prefix else plain.index
-    denies, allows, heads = index.memo.get(request.action) or index.find(request.action)
+    denies, allows, select = index.memo.get(request.action) or index.find(request.action)
     resource = request.resource
     context = request.context
-    if heads is not None:
-        denies = heads[0].select(resource)
-        allows = heads[1].select(resource)
+    if select is not None:
+        denies, allows = select(resource, context)
 
     # 4. A deny anywhere wins.
     for _, match_resource, conditions, decision in denies:
@@ -121,13 +121,11 @@ def _find_resource_grant(
     return within, False
 
 
-def _select(request: AccessRequest, policies: PolicySet) -> tuple[Entries, Entries]:
+def _select(request: AccessRequest, policies: PolicySet) -> Found:
     """Return the denies and allows about the action that may be about the resource."""
     index = policies.prefixes if request.is_prefix else policies.index
-    denies, allows, heads = index.memo.get(request.action) or index.find(request.action)
-    if heads is None:
-        return denies, allows
-    return heads[0].select(request.resource), heads[1].select(request.resource)
+    denies, allows, select = index.memo.get(request.action) or index.find(request.action)
+    return (denies, allows) if select is None else select(request.resource, request.context)
 
 
 def _find_allow(request: AccessRequest, policies: PolicySet) -> Decision | None:

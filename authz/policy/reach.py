@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 
 from authz.policy import catalog
 from authz.policy.applicable import Applicable, as_applicable
-from authz.policy.compile import Entries, Entry, PolicySet
+from authz.policy.compile import PolicySet
 from authz.policy.conditions.outcome import Outcome, Test
+from authz.policy.index import Entry, Found
 from authz.policy.model import Effect
 from authz.policy.patterns import Piece, compile_arn
 from authz.policy.principals import Naming
@@ -176,13 +177,11 @@ def _weigh_allows(asked: AccessRequest, policies: PolicySet) -> Certainty:
     return found
 
 
-def _select(asked: AccessRequest, policies: PolicySet) -> tuple[Entries, Entries]:
+def _select(asked: AccessRequest, policies: PolicySet) -> Found:
     """Return the denies and allows about the action that may be about the resource."""
     index = policies.prefixes if asked.is_prefix else policies.index
-    denies, allows, heads = index.memo.get(asked.action) or index.find(asked.action)
-    if heads is None:
-        return denies, allows
-    return heads[0].select(asked.resource), heads[1].select(asked.resource)
+    denies, allows, select = index.memo.get(asked.action) or index.find(asked.action)
+    return (denies, allows) if select is None else select(asked.resource, None)
 
 
 # --- one statement ------------------------------------------------------------------------------------------

@@ -59,9 +59,13 @@ class Principal:
 
 
 class Context:
-    """The condition values of one request. Keys are lower-cased up to the first `/`."""
+    """The condition values of one request. Keys are lower-cased up to the first `/`.
 
-    __slots__ = ("identity", "now", "request", "server")
+    `unevaluable` counts the conditions that could not be evaluated over them so far: the one thing here that
+    evaluating changes, because nobody but the request can carry it out of a function of values.
+    """
+
+    __slots__ = ("identity", "now", "request", "server", "unevaluable")
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Context:
         self.server = server
         self.request = request
         self.now = now
+        self.unevaluable = 0
 
     def find(self, key: str) -> Values | None:
         """Return the values of the lower-cased `key`, or `None` where the request does not have it."""

@@ -8,7 +8,7 @@ Not here: which statements are looked at for a request (`compile.py`), and what 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from authz.errors import ParseError, quote
 from authz.policy.conditions import compile_condition
@@ -27,10 +27,11 @@ from authz.policy.patterns import (
 )
 from authz.policy.principals import CompiledPrincipals, Naming, compile_principals
 from authz.policy.request import NO_FACTS, Context, Principal
-from authz.policy.variables import Piece, parse_template
+from authz.policy.variables import Piece, Variable, parse_template
 
-HEAD_DEPTH: Final = 8
-"""How many parts between slashes a head has at most; every one costs a look-up."""
+END: Final = "\0"
+"""Put after a text to tell one that ends here from one that goes on; an index may be wrong about it, if a
+resource has it too, as long as it only finds too much."""
 
 _NO_CONTEXT: Final = Context(NO_FACTS, NO_FACTS, NO_FACTS, 0.0)
 
@@ -38,15 +39,25 @@ ActionMatch = Callable[[str], bool]
 Template = tuple[Piece, ...]
 
 
+class Beginning(NamedTuple):
+    """What a matching text begins with: `text`, then the value of `variable`, if there is one, then `rest`."""
+
+    text: str
+    variable: Variable | None = None
+    rest: str = ""
+
+
+ANYTHING: Final = Beginning("")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledStatement:
     """A statement ready to match; `source` is what its author wrote.
 
     `actions` are the exact ones, lower-cased; `match_action` covers the others (wildcards, `NotAction`) and
-    takes a lower-cased action. `templates` are the listed resources; `heads` the texts, up to a `/` or the end,
-    one of which a matching resource begins with, or `None` where it may be anything. `tests` are the conditions
-    one by one, `conditions` all of them, settled by effect. `principals` are those it is about, in the policy
-    of a resource.
+    takes a lower-cased action. `templates` are the listed resources, `beginnings` theirs: a matching resource
+    has one of them, and for a complement may have any. `tests` are the conditions one by one, `conditions` all
+    of them, settled by effect. `principals` are those it is about, in the policy of a resource.
     """
 
     source: Statement
@@ -54,7 +65,7 @@ class CompiledStatement:
     actions: frozenset[str]
     match_action: ActionMatch | None
     templates: tuple[Template, ...]
-    heads: frozenset[str] | None
+    beginnings: tuple[Beginning, ...]
     match_resource: Match
     principals: CompiledPrincipals | None
     tests: tuple[Test, ...]
@@ -65,6 +76,12 @@ class CompiledStatement:
         return action in self.actions or (
             self.match_action is not None and self.match_action(action)
         )
+
+    def list_templates(self) -> Iterable[tuple[Beginning, Sequence[Template]]]:
+        """Return the listed resources one by one, or all at once for a complement, each with its beginning."""
+        if self.source.not_resources:
+            return ((self.beginnings[0], self.templates),)
+        return zip(self.beginnings, ((one,) for one in self.templates), strict=True)
 
     def naming(self, principal: Principal) -> Naming:
         """Tell how the statement names `principal`; one without `Principal` is about whom it is attached to."""
@@ -91,7 +108,7 @@ def compile_statement(
         actions=actions,
         match_action=match_action,
         templates=templates,
-        heads=None if statement.not_resources else _heads(templates),
+        beginnings=(ANYTHING,) if statement.not_resources else tuple(map(_beginning, templates)),
         match_resource=_settle(statement, compile_arns(templates)),
         principals=None if principal is None else compile_principals(principal, place),
         tests=tests,
@@ -123,12 +140,17 @@ def compile_action(pattern: str) -> ActionMatch:
     return lambda action: bool(match(action, _NO_CONTEXT))
 
 
+def action_head(pattern: str) -> str:
+    """Return what every action begins with that the lower-cased `pattern` matches."""
+    return pattern.partition("*")[0].partition("?")[0]
+
+
 def _compile_actions(statement: Statement) -> tuple[frozenset[str], ActionMatch | None]:
     patterns = {pattern.lower() for pattern in statement.actions}
     if statement.not_actions:
         listed = [compile_action(pattern) for pattern in patterns]
         return frozenset(), lambda action: not any(match(action) for match in listed)
-    exact = frozenset(pattern for pattern in patterns if "*" not in pattern and "?" not in pattern)
+    exact = frozenset(pattern for pattern in patterns if action_head(pattern) == pattern)
     wild = sorted(patterns - exact)
     if not wild:
         return exact, None
@@ -146,8 +168,8 @@ def _settle(statement: Statement, listed: Match) -> Match:
     return lambda resource, context: listed(resource, context) is False
 
 
-def match_prefix(compiled: CompiledStatement) -> Match:
-    """Compile the resources of a statement for questions about everything that begins with a prefix.
+def match_prefix(compiled: CompiledStatement, templates: Iterable[Template]) -> Match:
+    """Compile `templates` of a statement for questions about everything that begins with a prefix.
 
     An allow must hold for all of it, a deny for some of it; a complement asks its list the other question. All
     of it must be covered by a single pattern: patterns that only together cover a prefix do not.
@@ -155,25 +177,20 @@ def match_prefix(compiled: CompiledStatement) -> Match:
     statement = compiled.source
     is_cover = (statement.effect is Effect.ALLOW) is not statement.not_resources
     compile_relation = compile_cover if is_cover else compile_overlap
-    return _settle(
-        statement, match_any([compile_relation(template) for template in compiled.templates])
-    )
+    return _settle(statement, match_any([compile_relation(template) for template in templates]))
 
 
-def _heads(templates: Iterable[Template]) -> frozenset[str] | None:
-    heads = [_head(template) for template in templates]
-    found = frozenset(head for head in heads if head is not None)
-    return None if None in heads else found
-
-
-def _head(template: Template) -> str | None:
-    tokens = arn_tokens(template)
-    if not tokens or not isinstance(tokens[0], str):
-        return None
-    parts = tokens[0].split("/")
-    if len(parts) > 1:
-        return "/".join(parts[: min(len(parts) - 1, HEAD_DEPTH)])
-    return tokens[0] if len(tokens) == 1 else None
+def _beginning(template: Template) -> Beginning:
+    match arn_tokens(template):
+        case (str(text),):
+            return Beginning(text + END)
+        case (str(text), Variable() as variable, *after):
+            rest = after[0] if after and isinstance(after[0], str) else ""
+            is_whole = len(after) == bool(rest)
+            return Beginning(text, variable, rest + END if is_whole else rest)
+        case (str(text), *_):
+            return Beginning(text)
+    return ANYTHING
 
 
 def _compile_conditions(effect: Effect, tests: Sequence[Test]) -> Test | None:

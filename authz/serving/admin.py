@@ -1,4 +1,4 @@
-"""Administrators ask (`authz.admin.v1`): keep users, access keys, groups, policies and attachments.
+"""Administrators ask (`authz.admin.v1`): keep users, keys, groups, policies and where they hold.
 
 Every method goes the same way: read the message, look up what it needs
 (`serving/admin_requirements.py`), pass the gate, then call the use-case (`serving/admin_handlers.py`). The way
@@ -17,19 +17,23 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from authz.formats.authz_v1 import parse_message
-from authz.policy.request import NO_FACTS, Principal, Values
+from authz.policy.request import Principal, Values
 from authz.serving.admin_requirements import (
+    BOUNDARY_KEY,
+    bounded_user_of,
     facts_of,
     find_requirement,
     needed_for_tags,
     resource_of,
 )
 from authz.serving.call import Call, Method, Methods
+from authz.serving.gate import FindFacts, no_facts
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
     group_service_pb2,
     policy_service_pb2,
+    resource_policy_service_pb2,
     user_service_pb2,
 )
 
@@ -40,6 +44,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         access_key_service_pb2,
         group_service_pb2,
         policy_service_pb2,
+        resource_policy_service_pb2,
         attachment_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
@@ -48,6 +53,9 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
 
 Handler = Callable[[Any], Awaitable[Message]]
 """One method behind the gate: its request → its answer."""
+
+FindBoundary = Callable[[str], Awaitable[str]]
+"""A user's name → the ARN of its permissions boundary, empty for none and for no such user."""
 
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -64,7 +72,7 @@ class AdminGate(Protocol):
         resource: str,
         *,
         also: Sequence[str] = (),
-        facts: Mapping[str, Values] = NO_FACTS,
+        find_facts: FindFacts = no_facts,
     ) -> Principal:
         """Return who calls, once they have proved it and may do all this; raises what refuses the call."""
         ...
@@ -73,10 +81,17 @@ class AdminGate(Protocol):
 class AdminSurface:
     """The methods of `authz.admin.v1`, each behind the gate."""
 
-    def __init__(self, gate: AdminGate, account: str, handlers: Iterable[object]) -> None:
+    def __init__(
+        self,
+        gate: AdminGate,
+        account: str,
+        handlers: Iterable[object],
+        find_boundary: FindBoundary,
+    ) -> None:
         """Serve what `handlers` have methods for: `CreateUser` is the method `create_user` of one of them."""
         self._gate = gate
         self._account = account
+        self._find_boundary = find_boundary
         handlers = tuple(handlers)
         self.methods: Methods = {
             path: self._guard(path, kind, _find_handler(handlers, name))
@@ -95,12 +110,18 @@ class AdminSurface:
                 needed.admin_action,
                 resource,
                 also=needed_for_tags(path, request),
-                facts=facts_of(request, self._account),
+                find_facts=lambda: self._find_facts(request),
             )
             answer = await handler(request)
             return answer.SerializeToString()
 
         return method
+
+    async def _find_facts(self, request: Message) -> Mapping[str, Values]:
+        facts = facts_of(request, self._account)
+        user_name = bounded_user_of(request)
+        boundary = await self._find_boundary(user_name) if user_name else ""
+        return {**facts, BOUNDARY_KEY: (boundary,)} if boundary else facts
 
 
 def list_methods() -> Iterator[tuple[str, str, type[Message]]]:

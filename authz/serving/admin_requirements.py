@@ -4,17 +4,20 @@ The words are AWS's, so that policies written for AWS say here what they say the
 action of MinIO's vocabulary that guards the same thing, `None` where it has none. The resource is what the
 call is about, by its ARN, so that a policy can hand out the care of some users only.
 
-A method that speaks of one of several kinds of things (the target of an attachment) has a row for each kind.
+A method that speaks of one of several kinds of things (the target of an attachment, the holder of a resource
+policy) has a row for each kind.
+
 Sources: AWS, "Service Authorization Reference: IAM"; MinIO, "Policy Management: admin actions".
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
 from authz.errors import InvalidError
-from authz.policy.arn import canned_policy_arn, group_arn, policy_arn, user_arn
+from authz.formats.admin_v1_policies import HolderKind, parse_holder
+from authz.policy.arn import ANY, canned_policy_arn, group_arn, policy_arn, user_arn
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.request import Values
 
@@ -25,7 +28,8 @@ class Requirement(NamedTuple):
     """What a call needs: AWS's action, MinIO's, and on what.
 
     `kind` is `user`, `group` or `policy`; `name` is the request's field that holds the name, by a dotted path,
-    empty for all of the kind (the ARN ends after its slash, as in AWS).
+    empty for all of the kind (the ARN ends after its slash, as in AWS). Of kind `resource`, the field holds the
+    ARN itself, and all of the kind is `*`.
     """
 
     action: str
@@ -40,7 +44,16 @@ def managed_policy_arn(account: str, name: str) -> str:
     return canned if canned in CANNED_POLICIES else policy_arn(account, name)
 
 
-_ARNS: Final = {"user": user_arn, "group": group_arn, "policy": managed_policy_arn}
+def _arn_itself(_account: str, arn: str) -> str:
+    return arn or ANY
+
+
+_ARNS: Final = {
+    "user": user_arn,
+    "group": group_arn,
+    "policy": managed_policy_arn,
+    "resource": _arn_itself,
+}
 
 _USERS: Final[Mapping[str, Requirement]] = {
     "CreateUser": Requirement("iam:CreateUser", "admin:CreateUser", "user", "name"),
@@ -49,6 +62,13 @@ _USERS: Final[Mapping[str, Requirement]] = {
     # MinIO asks for EnableUser whether a user is enabled or disabled.
     "UpdateUser": Requirement("iam:UpdateUser", "admin:EnableUser", "user", "user.name"),
     "DeleteUser": Requirement("iam:DeleteUser", "admin:DeleteUser", "user", "name"),
+    # MinIO knows no boundaries, so that none of its actions hands out the right to lift one.
+    "PutPermissionsBoundary": Requirement(
+        "iam:PutUserPermissionsBoundary", None, "user", "user_name"
+    ),
+    "DeletePermissionsBoundary": Requirement(
+        "iam:DeleteUserPermissionsBoundary", None, "user", "user_name"
+    ),
 }
 
 # What MinIO calls a service account is what AWS calls one more access key of a user.
@@ -95,6 +115,37 @@ _POLICIES: Final[Mapping[str, Requirement]] = {
         "iam:CreatePolicyVersion", "admin:CreatePolicy", "policy", "policy.name"
     ),
     "DeletePolicy": Requirement("iam:DeletePolicy", "admin:DeletePolicy", "policy", "name"),
+    # Also where the version is put in force at once: AWS asks for no iam:SetDefaultPolicyVersion then.
+    "CreatePolicyVersion": Requirement(
+        "iam:CreatePolicyVersion", "admin:CreatePolicy", "policy", "policy_name"
+    ),
+    "GetPolicyVersion": Requirement(
+        "iam:GetPolicyVersion", "admin:GetPolicy", "policy", "policy_name"
+    ),
+    "ListPolicyVersions": Requirement(
+        "iam:ListPolicyVersions", "admin:GetPolicy", "policy", "policy_name"
+    ),
+    "SetDefaultPolicyVersion": Requirement(
+        "iam:SetDefaultPolicyVersion", "admin:CreatePolicy", "policy", "policy_name"
+    ),
+    "DeletePolicyVersion": Requirement(
+        "iam:DeletePolicyVersion", "admin:DeletePolicy", "policy", "policy_name"
+    ),
+}
+
+# Who may write a bucket's policy in S3 may write it here, and that policy itself has its say in it.
+_RESOURCE_POLICIES: Final[Mapping[str, Requirement]] = {
+    "PutResourcePolicy/bucket": Requirement("s3:PutBucketPolicy", None, "resource", "resource"),
+    "PutResourcePolicy/other": Requirement("authz:PutResourcePolicy", None, "resource", "resource"),
+    "GetResourcePolicy/bucket": Requirement("s3:GetBucketPolicy", None, "resource", "resource"),
+    "GetResourcePolicy/other": Requirement("authz:GetResourcePolicy", None, "resource", "resource"),
+    "ListResourcePolicies": Requirement("authz:ListResourcePolicies", None, "resource"),
+    "DeleteResourcePolicy/bucket": Requirement(
+        "s3:DeleteBucketPolicy", None, "resource", "resource"
+    ),
+    "DeleteResourcePolicy/other": Requirement(
+        "authz:DeleteResourcePolicy", None, "resource", "resource"
+    ),
 }
 
 _ATTACH: Final = "admin:AttachUserOrGroupPolicy"
@@ -119,6 +170,7 @@ _SERVICES: Final = {
     "AccessKeyService": _ACCESS_KEYS,
     "GroupService": _GROUPS,
     "PolicyService": _POLICIES,
+    "ResourcePolicyService": _RESOURCE_POLICIES,
     "AttachmentService": _ATTACHMENTS,
 }
 
@@ -127,7 +179,10 @@ REQUIREMENTS: Final[Mapping[str, Requirement]] = {
     for service, methods in _SERVICES.items()
     for method, needed in methods.items()
 }
-"""Full method name, with the set field of a oneof after one more slash → what the call needs."""
+"""Full method name, with the kind of what it is about after one more slash where that varies → what it needs.
+
+The kind is the set field of the request's oneof, or a `HolderKind`.
+"""
 
 
 def find_requirement(method: str, request: Message) -> Requirement:
@@ -135,13 +190,20 @@ def find_requirement(method: str, request: Message) -> Requirement:
     needed = REQUIREMENTS.get(method)
     if needed is not None:
         return needed
-    # Only a method whose request has one choice of what it is about has no row of its own.
-    choice = request.DESCRIPTOR.oneofs[0].name
-    chosen = request.WhichOneof(choice)
+    return REQUIREMENTS[f"{method}/{_kind_of(request)}"]
+
+
+def _kind_of(request: Message) -> str:
+    # Only a method whose request has one choice of what it is about, or a holder, has no row of its own.
+    if not request.DESCRIPTOR.oneofs:
+        holder: HolderKind = parse_holder(request.resource)  # type: ignore[attr-defined]  # as just said
+        return holder.value
+    choice = request.DESCRIPTOR.oneofs[0]
+    chosen = request.WhichOneof(choice.name)
     if chosen is None:
-        kinds = " or ".join(field.name for field in request.DESCRIPTOR.oneofs[0].fields)
-        raise InvalidError(f"set one of {kinds}", field=choice)
-    return REQUIREMENTS[f"{method}/{chosen}"]
+        kinds = " or ".join(field.name for field in choice.fields)
+        raise InvalidError(f"set one of {kinds}", field=choice.name)
+    return str(chosen)
 
 
 def resource_of(needed: Requirement, request: Message, account: str) -> str:
@@ -167,22 +229,50 @@ def needed_for_tags(method: str, request: Message) -> tuple[str, ...]:
     return ()
 
 
+_ATTACHING: Final = frozenset({"AttachPolicyRequest", "DetachPolicyRequest"})
+
+
 def facts_of(request: Message, account: str) -> dict[str, Values]:
-    """Return the condition values of a call: which policy is attached or detached, which tags are written.
+    """Return the condition values of a call: the policy it binds or unbinds, the tags it writes.
 
     Source: AWS, "Service Authorization Reference: IAM", condition keys.
     """
     facts: dict[str, Values] = {}
-    fields = request.DESCRIPTOR.fields_by_name
-    if "policy_name" in fields and request.DESCRIPTOR.name in {
-        "AttachPolicyRequest",
-        "DetachPolicyRequest",
-    }:
-        name: str = request.policy_name  # type: ignore[attr-defined]  # as just seen
-        facts["iam:policyarn"] = (managed_policy_arn(account, name),)
-    written = request.user if "user" in fields else request  # type: ignore[attr-defined]  # as just seen
+    policy, boundary = _policies_of(request)
+    if policy:
+        facts["iam:policyarn"] = (managed_policy_arn(account, policy),)
+    if boundary:
+        facts[BOUNDARY_KEY] = (managed_policy_arn(account, boundary),)
+    written = getattr(request, "user", request)
     tags: Mapping[str, str] = getattr(written, _TAGS, {})
     if tags:
         facts["aws:tagkeys"] = tuple(tags)
         facts |= {f"aws:requesttag/{key}": (value,) for key, value in tags.items()}
     return facts
+
+
+def _policies_of(request: Any) -> tuple[str, str]:
+    """Return the name of the policy that a call attaches or detaches, and of the one it makes a boundary."""
+    kind = request.DESCRIPTOR.name
+    if kind in _ATTACHING:
+        return request.policy_name, ""
+    if kind == "PutPermissionsBoundaryRequest":
+        return "", request.policy_name
+    if kind == "CreateUserRequest":
+        return "", request.permissions_boundary
+    return "", ""
+
+
+BOUNDARY_KEY: Final = "iam:permissionsboundary"
+"""The permissions boundary of the user that a call is about: the one it sets, or else the one there is."""
+
+
+def bounded_user_of(request: Any) -> str:
+    """Return the name of the user whose present boundary is a condition value of the call, empty for none.
+
+    So whoever may attach policies only to users within a boundary cannot attach any to others. Source: AWS, IAM
+    user guide, "Delegating responsibility to others using permissions boundaries".
+    """
+    kind = request.DESCRIPTOR.name
+    is_about = kind in _ATTACHING or kind == "DeletePermissionsBoundaryRequest"
+    return str(request.user_name) if is_about else ""

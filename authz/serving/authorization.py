@@ -84,7 +84,7 @@ class AuthorizationSurface:
     def _answer_one(self, question: Question, found: Found, started: float) -> bytes:
         age = self._authorizer.check_age()
         decided = perf_counter()
-        answer = self._decide(question, found, age)
+        answer = self.decide(question, found, age)
         self._authorize_seconds.observe(perf_counter() - decided)
         response = render_authorize(answer.decision, answer.decision_id, answer.revision, age)
         self._check_seconds.observe(perf_counter() - started)
@@ -136,10 +136,11 @@ class AuthorizationSurface:
         entry = found[check.principal]
         if isinstance(entry, AuthzError):
             return _unanswered(entry)
-        answer = self._decide(check, entry, age)
+        answer = self.decide(check, entry, age)
         return Answered(answer.decision, answer.decision_id)
 
-    def _decide(self, question: Question, found: Found, age: float) -> Answer:
+    def decide(self, question: Question, found: Found, age: float) -> Answer:
+        """Decide `question` for the principal that it names and `found`; counted and recorded."""
         entry = owner_of(found)
         principal = entry.principal if entry else self._refs.stranger(question.principal)
         context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())

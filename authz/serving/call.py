@@ -2,13 +2,19 @@
 
 A surface offers methods; a transport (grpcio today) finds the method by its full name, hands over the
 message's bytes and what it knows about the call, and sends back the bytes. A method answers at once when
-everything it needs is in memory, and with an awaitable when something must be loaded. Refusals are
-`AuthzError`s, which the transport renders by `serving/errors.py`.
+everything it needs is in memory, and with an awaitable when something must be loaded. A stream answers with
+many messages, each made when the one before it has been sent. Refusals are `AuthzError`s, which the transport
+renders by `serving/errors.py`.
 
 A second transport is an adapter around this and nothing else.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from inspect import isasyncgenfunction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # in `typing` from Python 3.13 on
 
 
 class Call:
@@ -29,5 +35,13 @@ class Call:
 Method = Callable[[bytes, Call], bytes | Awaitable[bytes]]
 """One method of a surface; raises `AuthzError` children and nothing else on purpose."""
 
-Methods = Mapping[str, Method]
+Stream = Callable[[bytes, Call], AsyncGenerator[bytes, None]]
+"""A method with many answers: an async generator function, which a transport closes in any case."""
+
+Methods = Mapping[str, Method | Stream]
 """A surface's methods by full name."""
+
+
+def is_stream(method: Method | Stream) -> "TypeIs[Stream]":
+    """Tell whether a method is a stream."""
+    return isasyncgenfunction(method)

@@ -1,26 +1,45 @@
-"""People ask why (`authz.v1.AuthorizationService.Explain`): one question, decided and told in full.
+"""People ask why (`authz.v1.AuthorizationService.Explain`): a question, a decision, or what would be if.
 
-It shows what policies say, so it is signed and admitted like the calls of administrators. Slow on purpose, and
-apart from `authorization.py`, which is on the path of every request.
+It shows what policies say, so it is signed, and admitted for the principal that it is about: the action is
+`iam:SimulatePrincipalPolicy`, the resource that principal's ARN, as in AWS (docs/decisions/0014). A question is
+decided as `Authorize` decides it, counted and recorded; a hypothesis leaves no trace but that somebody asked.
+
+Slow on purpose, and apart from `authorization.py`, which is on the path of every request.
 """
 
-from typing import Final
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
 
-from authz.access.authorizer import Asked, Authorizer
-from authz.access.entries import KeyEntry
+from authz.access.authorizer import Answer, Authorizer
+from authz.access.entries import KeyEntry, UserEntry
 from authz.access.refresher import Refresher
 from authz.clock import Clock
-from authz.formats.authz_v1 import parse_explain
-from authz.formats.authz_v1_explain import render_explain
-from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN
-from authz.policy.explain import explain
-from authz.policy.request import NO_FACTS, AccessRequest, Context
-from authz.serving.authorization import SERVICE, SURFACE
+from authz.errors import ForbiddenError, NotFoundError, UnavailableError, quote
+from authz.formats.authz_v1 import ANONYMOUS_REF, PrincipalBy, PrincipalRef, Question
+from authz.formats.authz_v1_explain import Explained, Given, parse_explain, render_explain
+from authz.policy.applicable import Applicable, as_applicable
+from authz.policy.arn import ANY, split_arn
+from authz.policy.compile import PolicySet
+from authz.policy.decide import decide
+from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN, Decision, Reason
+from authz.policy.explain import Hypothesis, explain
+from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal
+from authz.serving.authorization import SERVICE, AuthorizationSurface
 from authz.serving.call import Call, Methods
 from authz.serving.gate import Gate
-from authz.serving.principal_refs import PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
 
 EXPLAIN_ACTION: Final = "iam:SimulatePrincipalPolicy"
+
+_CHANGES: Final = {
+    Reason.PRINCIPAL_UNKNOWN: ("the principal must exist",),
+    Reason.PRINCIPAL_DISABLED: ("the principal, or its access key, must be enabled",),
+}
+"""What no policy can change."""
+
+
+T = TypeVar("T")
 
 
 class ExplanationSurface:
@@ -28,41 +47,138 @@ class ExplanationSurface:
 
     def __init__(
         self,
+        authorization: AuthorizationSurface,
         refs: PrincipalRefs,
         authorizer: Authorizer,
         refresher: Refresher,
         gate: Gate,
         clock: Clock,
     ) -> None:
+        self._authorization = authorization
         self._refs = refs
         self._authorizer = authorizer
         self._refresher = refresher
         self._gate = gate
         self._clock = clock
+        self._slot = asyncio.Semaphore(1)
         self.methods: Methods = {f"/{SERVICE}/Explain": self.explain}
 
     async def explain(self, raw: bytes, call: Call) -> bytes:
-        """Decide one question and tell why; for callers who may see policies."""
-        question = parse_explain(raw)
-        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, "*")
-        await self._refresher.wait_for(question.at_least_revision)
+        """Tell why; for callers who may see the principal's policies."""
+        inquiry = parse_explain(raw)
+        await self._refresher.wait_for(inquiry.at_least_revision)
+        if isinstance(inquiry.asked, str):
+            return await self._explain_decision(await self._find_decision(inquiry.asked, raw, call))
+        question = inquiry.asked
+        about = self._resource_of(question, await self._refs.load(question.principal))
+        await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
+        read = inquiry.read_hypothesis
+        hypothesis = None if read is None else await self._apart(read)
+        # Meanwhile the name or the key may have come to mean somebody else.
         found = await self._refs.load(question.principal)
-        age = self._authorizer.check_age()
+        if self._resource_of(question, found) != about:
+            raise UnavailableError("the principal is changing")
+        if hypothesis is None:
+            return await self._explain_question(question, found)
+        return await self._suppose(question, found, hypothesis)
+
+    def _resource_of(self, question: Question, found: Found) -> str:
         entry = owner_of(found)
-        principal = entry.principal if entry else self._refs.stranger(question.principal)
-        context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())
-        request = AccessRequest(principal, question.action, question.resource, context)
-        asked = Asked(SURFACE, found.id if isinstance(found, KeyEntry) else "")
-        if entry is None:
-            answer = self._authorizer.conclude(PRINCIPAL_UNKNOWN, request, asked, age)
-        elif isinstance(found, KeyEntry) and not found.is_enabled:
-            answer = self._authorizer.conclude(PRINCIPAL_DISABLED, request, asked, age)
-        else:
-            answer = self._authorizer.authorize(entry, [request], asked, age)
+        return resource_of(entry.principal if entry else self._refs.stranger(question.principal))
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Do what takes long where it holds up no decision, one at a time."""
+        async with self._slot:
+            return await asyncio.to_thread(work)
+
+    async def _answer(
+        self,
+        request: AccessRequest,
+        policies: PolicySet | Applicable | None,
+        given: Given,
+        now: Given | None = None,
+    ) -> bytes:
+        """Explain `request` by `policies`, if there are any to explain by, and render it all."""
+        changes = _CHANGES.get((now or given).decision.reason, ())
+
+        def work() -> bytes:
+            explanation = None if policies is None else explain(request, policies)
+            return render_explain(Explained(request, given, now, explanation, changes))
+
+        return await self._apart(work)
+
+    # --- a question, or what would be if ---
+
+    async def _explain_question(self, question: Question, found: Found) -> bytes:
+        answer = self._authorization.decide(question, found, self._authorizer.check_age())
+        entry = owner_of(found)
         policies = (
             None if entry is None else self._authorizer.policies_for(entry, question.resource)
         )
-        explanation = None if policies is None else explain(request, policies)
-        return render_explain(
-            answer.decision, explanation, answer.decision_id, answer.revision, age
-        )
+        return await self._answer(answer.request, policies, _given(answer))
+
+    async def _suppose(self, question: Question, found: Found, hypothesis: Hypothesis) -> bytes:
+        """Answer without a trace: neither counted, nor recorded, nor remembered."""
+        entry = owner_of(found)
+        principal = entry.principal if entry else None
+        if principal is None and hypothesis.is_without_own:
+            principal = self._refs.imagine(question.principal)
+        who = hypothesis.describes(principal or self._refs.stranger(question.principal))
+        context = Context(who.facts, NO_FACTS, question.facts, self._clock.now())
+        request = AccessRequest(who, question.action, question.resource, context)
+        if principal is None:
+            return await self._answer(request, None, self._given_now(PRINCIPAL_UNKNOWN))
+        # Of one that does not exist there are the policies that everybody has: those of the resource.
+        own = self._authorizer.policies_for(entry or self._refs.anonymous, question.resource)
+        policies = hypothesis.applied_to(as_applicable(own))
+        is_disabled = entry is not None and not _is_enabled(found, entry)
+        decision = PRINCIPAL_DISABLED if is_disabled else decide(request, policies)
+        return await self._answer(request, policies, self._given_now(decision))
+
+    def _given_now(self, decision: Decision) -> Given:
+        return Given(decision, "", self._refresher.applied, self._authorizer.check_age())
+
+    # --- an earlier decision ---
+
+    async def _find_decision(self, decision_id: str, raw: bytes, call: Call) -> Answer:
+        answer = self._authorizer.find_answer(decision_id)
+        about = ANY if answer is None else resource_of(answer.request.principal)
+        try:
+            await self._gate.admit(call, raw, EXPLAIN_ACTION, None, about)
+        except ForbiddenError:
+            # Ids count: who may not see a decision must not learn from one whether, and about whom, it was.
+            raise ForbiddenError(
+                f"the caller may not {EXPLAIN_ACTION} on whom {quote(decision_id)} is about"
+            ) from None
+        if answer is None:
+            raise NotFoundError(
+                f"decision {quote(decision_id)} is not kept: a process keeps its last ones, and of several"
+                " replicas only the one that decided knows it"
+            )
+        return answer
+
+    async def _explain_decision(self, then: Answer) -> bytes:
+        """Ask the same again: who asked and all it said is as it was, the policies are those of now."""
+        who = then.request.principal
+        ref = PrincipalRef(PrincipalBy.ARN, who.arn) if who.arn else ANONYMOUS_REF
+        entry = owner_of(await self._refs.load(ref))
+        # INVARIANT: a user created anew under the name is another one, whose rights say nothing of that one's.
+        if entry is None or entry.principal.id != who.id:
+            now = self._given_now(PRINCIPAL_UNKNOWN)
+            return await self._answer(then.request, None, _given(then), now)
+        policies = self._authorizer.policies_for(entry, then.request.resource)
+        decision = decide(then.request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
+        return await self._answer(then.request, policies, _given(then), self._given_now(decision))
+
+
+def _given(answer: Answer) -> Given:
+    return Given(answer.decision, answer.decision_id, answer.revision, answer.age)
+
+
+def _is_enabled(found: Found, owner: UserEntry) -> bool:
+    return owner.is_enabled and not (isinstance(found, KeyEntry) and not found.is_enabled)
+
+
+def resource_of(principal: Principal) -> str:
+    """Return what the caller must have a right to: the ARN of whom it asks about, or `*` for who has none."""
+    return principal.arn if split_arn(principal.arn) else ANY

@@ -19,16 +19,19 @@ from authz.errors import InvalidError, ParseError, UnauthenticatedError, quote
 from authz.formats.envoy_v3 import AllowedAnswers, parse_check, render_denied
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof, find_proof
-from authz.policy.request import AccessRequest, Context, Values
+from authz.policy.request import AccessRequest, Context
 from authz.serving.call import Call, Methods
-from authz.serving.http_mappings import HttpMapping, Refusal
+from authz.serving.http_mappings import (
+    ACCESS_DENIED,
+    ACCESS_DENIED_TEXT,
+    HttpMapping,
+    Refusal,
+    server_facts,
+)
 from authz.telemetry.metrics import Metrics
 
 SURFACE: Final = "ext_authz"
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
-
-ACCESS_DENIED: Final = "AccessDenied"
-ACCESS_DENIED_TEXT: Final = "Access Denied"
 
 
 class _Question(NamedTuple):
@@ -117,7 +120,7 @@ class ExtAuthz:
             code: str = getattr(error, "code", "InvalidRequest")
             return self._refuse(question, code, error.message, is_rejected=True)
         principal = entry.principal
-        server = _server_facts(request, proof)
+        server = server_facts(request, proof)
         requests = [
             AccessRequest(
                 principal,
@@ -174,17 +177,6 @@ class ExtAuthz:
         response = _render_refusal(refusal, {"decision_id": request_id, "code": code})
         self._check_seconds.observe(perf_counter() - question.started)
         return response
-
-
-def _server_facts(request: HttpRequest, proof: Proof | None) -> dict[str, Values]:
-    facts: dict[str, Values] = {
-        "aws:securetransport": ("true" if request.scheme == "https" else "false",)
-    }
-    if request.source_ip:
-        facts["aws:sourceip"] = (request.source_ip,)
-    if proof is not None and proof.region:
-        facts["aws:requestedregion"] = (proof.region,)
-    return facts
 
 
 def _identity(answer: Answer, decision_id: str) -> dict[str, str]:

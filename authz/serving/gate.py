@@ -10,7 +10,7 @@ either suffices, a deny in either refuses.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
@@ -41,6 +41,14 @@ REMEMBERED_OF_ONE: Final = 50_000
 
 SURFACE: Final = "admin"
 
+FindFacts = Callable[[], Awaitable[Mapping[str, Values]]]
+"""Finds the condition values of a call."""
+
+
+async def no_facts() -> Mapping[str, Values]:
+    """Find none."""
+    return NO_FACTS
+
 
 class Gate:
     """Admits signed calls whose caller may make them."""
@@ -65,19 +73,20 @@ class Gate:
         resource: str,
         *,
         also: Sequence[str] = (),
-        facts: Mapping[str, Values] = NO_FACTS,
+        find_facts: FindFacts = no_facts,
     ) -> Principal:
         """Return who calls, once they have proved it and may do `action` (or `admin_action`) to `resource`.
 
-        `also` are further actions that are all needed and have no name in MinIO's vocabulary; `facts` are the
-        condition values of the call. Raises `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError`
-        when that cannot be known now.
+        `also` are further actions that are all needed and have no name in MinIO's vocabulary. `find_facts` may
+        have to read what is stored, so it is called only once the caller is proved. Raises
+        `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError` when that cannot be known now.
         """
         age = self._authorizer.check_age()
         credential = await self._authenticate(call, raw)
         entry = credential.owner
         asked = Asked(SURFACE, credential.id, peer_ip(call.peer))
         server = {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
+        facts = await find_facts()
         context = Context(entry.principal.facts, server, facts, self._clock.now())
         named = (action, admin_action) if admin_action else (action,)
         for names in (named, *((name,) for name in also)):

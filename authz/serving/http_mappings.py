@@ -11,12 +11,16 @@ from typing import Final, NamedTuple, Protocol
 
 from authz.formats.check import Check
 from authz.formats.http_routes import HttpRoutes
-from authz.formats.s3_http import S3Config, parse_s3
+from authz.formats.s3_http import S3Config, S3Operation, parse_s3
 from authz.formats.s3_xml import render_error, status_of
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof
+from authz.policy.request import Values
 
 S3: Final = "s3"
+
+ACCESS_DENIED: Final = "AccessDenied"
+ACCESS_DENIED_TEXT: Final = "Access Denied"
 
 
 class Refusal(NamedTuple):
@@ -52,7 +56,11 @@ class S3Mapping:
 
     def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
         """Return the S3 actions the request needs, with their resources and condition values."""
-        return parse_s3(request, proof, self._config).checks
+        return self.read(request, proof).checks
+
+    def read(self, request: HttpRequest, proof: Proof | None) -> S3Operation:
+        """Return the operation: its name, bucket and key, and all it needs."""
+        return parse_s3(request, proof, self._config)
 
     def refuse(self, request: HttpRequest, code: str, message: str, request_id: str) -> Refusal:
         """Return S3's error document; an answer to HEAD has no body."""
@@ -82,3 +90,15 @@ class RoutesMapping:
         body = b"" if request.method == "HEAD" else json.dumps(document).encode()
         headers = {"content-type": "application/json", "x-authz-decision-id": request_id}
         return Refusal(status_of(code), headers, body)
+
+
+def server_facts(request: HttpRequest, proof: Proof | None) -> dict[str, Values]:
+    """Return the condition values that the way in gives to every request, whatever service it is for."""
+    facts: dict[str, Values] = {
+        "aws:securetransport": ("true" if request.scheme == "https" else "false",)
+    }
+    if request.source_ip:
+        facts["aws:sourceip"] = (request.source_ip,)
+    if proof is not None and proof.region:
+        facts["aws:requestedregion"] = (proof.region,)
+    return facts

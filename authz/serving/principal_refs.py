@@ -6,12 +6,16 @@ found at once, what is not is loaded. Nothing here proves anything: an access ke
 Not here: how a question is read (`formats/authz_v1.py`), or how principals are kept (`access/principals.py`).
 """
 
+from dataclasses import replace
+
 from authz.access.entries import KeyEntry, UserEntry
 from authz.access.ports import ChangeKind
 from authz.access.principals import Moment, Principals
 from authz.errors import AuthzError
 from authz.formats.authz_v1 import PrincipalBy, PrincipalRef
-from authz.identity.records import fold_name
+from authz.identity.credential import check_name
+from authz.identity.principal import user_principal
+from authz.identity.records import Status, User, fold_name
 from authz.policy.arn import user_arn
 from authz.policy.request import NO_FACTS, Principal, PrincipalKind
 
@@ -26,7 +30,7 @@ class PrincipalRefs:
         self._principals = principals
         self._root = root
         self._root_arn = root.owner.principal.arn
-        self._anonymous = anonymous
+        self.anonymous = anonymous
         self.account = root.owner.principal.account
 
     def find(self, ref: PrincipalRef) -> Found:
@@ -38,7 +42,7 @@ class PrincipalRefs:
         if ref.value == self._root_arn:
             return self._root
         if ref.by is PrincipalBy.ANONYMOUS:
-            return self._anonymous
+            return self.anonymous
         name = self._user_name(ref)
         return self._principals.find_user(name) if name else None
 
@@ -61,7 +65,7 @@ class PrincipalRefs:
 
     def is_outdated(self, ref: PrincipalRef, found: Found | AuthzError, since: Moment) -> bool:
         """Tell whether a change after `since` may make `found` wrong for `ref`."""
-        if isinstance(found, AuthzError) or found is self._root or found is self._anonymous:
+        if isinstance(found, AuthzError) or found is self._root or found is self.anonymous:
             return False
         owner = owner_of(found)
         if owner is not None and not owner.is_current:
@@ -93,6 +97,20 @@ class PrincipalRefs:
             name=ref.value,
             facts=NO_FACTS,
         )
+
+    def imagine(self, ref: PrincipalRef) -> Principal | None:
+        """Return the user that `ref` names as if it existed, without tags, groups or an id.
+
+        `None` for what is no way to name a user of this account; `InvalidError` for a name that no user has.
+        """
+        name = "" if ref.by is PrincipalBy.ACCESS_KEY_ID else self._user_name(ref)
+        if not name:
+            return None
+        check_name(name, field=f"check.{ref.by.value}")
+        user = User(id="", name=name, status=Status.ENABLED, created_at=0.0)
+        principal = user_principal(user, (), self.account)
+        facts = {key: values for key, values in principal.facts.items() if key != "aws:userid"}
+        return replace(principal, facts=facts)
 
 
 def owner_of(found: Found) -> UserEntry | None:

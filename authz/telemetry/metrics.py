@@ -159,6 +159,10 @@ class Metrics(Collector):
             "Decisions made, by surface, verdict and the step that gave it.",
             ["surface", "verdict", "reason"],
         )
+        self.unevaluable_conditions = Counter(
+            "authz_unevaluable_conditions_total",
+            "Conditions that could not be evaluated: a value not of their type, or a variable without one.",
+        )
         self.authentication_failures = Counter(
             "authz_authentication_failures_total",
             "Proofs of identity refused, by surface and AWS error code.",
@@ -186,9 +190,13 @@ class Metrics(Collector):
             "authz_cache_entries", "Entries held by a cache of the data plane.", ["cache"]
         )
         self.policies = Gauge("authz_policies", "Managed policies held compiled in memory.")
+        self.resource_policies = Gauge(
+            "authz_resource_policies", "Policies of resources held in memory."
+        )
         self.quarantined_policies = Gauge(
             "authz_quarantined_policies",
-            "Stored policies that do not compile; whoever they are attached to is denied.",
+            "Stored policies that do not compile; whoever they are attached to is denied, and whoever asks for"
+            " their resource. Those of resources count once they are asked about.",
         )
         self.revision = Gauge("authz_revision", "Revision of the store that decisions are made on.")
         self.snapshot_age = Gauge(

@@ -33,7 +33,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         start_authz(directory, env={"AUTHZ_HTTP_ROUTES_FILE": str(DEPLOYED_ROUTES)}) as authz,
         start_envoy(
             directory,
-            {"authz": [authz.grpc_port], "store": [store.port], "orders": [orders.port]},
+            {
+                "authz": [authz.grpc_port],
+                "authz-http": [authz.http_port],
+                "store": [store.port],
+                "orders": [orders.port],
+            },
         ) as envoy,
     ):
         yield Stack(authz, envoy, store, orders)

@@ -8,6 +8,8 @@ import io
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tests.servers.admin_client import document, statement
+
 S3 = Any
 
 KEY = "cat.jpg"
@@ -46,6 +48,12 @@ def prepare(backdoor: S3, bucket: str, row: "Row") -> Prepared:
         part = {"Bucket": bucket, "Key": KEY, "UploadId": upload, "PartNumber": 1}
         etag = backdoor.upload_part(**part, Body=BODY)["ETag"]
     return Prepared(bucket, version, upload, etag)
+
+
+def _nobodys_policy(bucket: str) -> str:
+    """Return a policy of a bucket that changes nothing for anybody."""
+    resource = f"arn:aws:s3:::{bucket}/none"
+    return document({**statement("Deny", "s3:GetObject", resource), "Principal": "*"})
 
 
 class Row(NamedTuple):
@@ -226,7 +234,8 @@ BUCKETS = (
     Row("put lifecycle",
         lambda s, p: s.put_bucket_lifecycle_configuration(Bucket=p.bucket, LifecycleConfiguration=LIFECYCLE),
         _bucket("PutLifecycleConfiguration")),
-    Row("put policy", lambda s, p: s.put_bucket_policy(Bucket=p.bucket, Policy="{}"), _bucket("PutBucketPolicy")),
+    Row("put policy", lambda s, p: s.put_bucket_policy(Bucket=p.bucket, Policy=_nobodys_policy(p.bucket)),
+        _bucket("PutBucketPolicy")),
     Row("delete policy", lambda s, p: s.delete_bucket_policy(Bucket=p.bucket), _bucket("DeleteBucketPolicy")),
 )  # fmt: skip
 

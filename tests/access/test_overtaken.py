@@ -6,7 +6,7 @@ import pytest
 
 from authz.errors import UnavailableError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import PUT, policy
+from tests.access.world import BUCKET, PUT, bucket_policy, policy
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
 
@@ -47,6 +47,7 @@ CHANGES = {
     "policy edited": lambda c: c.policies.update("all", document=policy(action=PUT)),
     "policy deleted": lambda c: c.policies.delete("all", cascade=True),
     "group deleted": lambda c: c.groups.delete("staff", cascade=True),
+    "boundary set": lambda c: c.users.put_boundary("alice", "none"),
 }
 
 
@@ -217,3 +218,94 @@ async def test_all_changes_of_a_batch_become_visible_at_once(world, key_id):
         await asyncio.sleep(0)
     seen.add((await world.can("alice"), await world.can("bob")))
     assert seen == {(True, False), (False, True)}
+
+
+async def test_a_boundary_that_is_replaced_while_its_user_is_loaded_is_not_the_limit(world, key_id):
+    control = world.control
+    await control.policies.create("edge", policy())
+    await control.users.put_boundary("alice", "edge")
+    await world.settle()
+    for change in (
+        control.policies.update("edge", document=policy(action=PUT)),
+        control.users.put_boundary("alice", "none"),
+    ):
+        load = world.principals.load_user("alice")
+        entry = await overtaken(world, "find_user", load, change)
+        assert not world.decide(entry).is_allowed
+        assert not await world.can()
+        await control.policies.update("edge", document=policy())
+        await world.settle()
+
+
+async def test_a_resources_policy_newer_than_the_log_is_not_shown_before_what_came_ahead_of_it(
+    world, key_id
+):
+    put = world.resource_policies.put
+    await put(BUCKET, bucket_policy("Deny"))
+    await world.settle()
+    assert not await world.can()
+    first, second = world.source.hold("changes_after"), world.source.hold("changes_after")
+    revision = (await put(BUCKET, bucket_policy("Deny", "s3:*"))).revision
+    world.refresher.hint(revision)
+    await first.reached.wait()
+    # Behind the batch: a deny for alice first, and only then is the bucket opened.
+    await world.control.attachments.attach("none", USER, "alice")
+    last = (await put(BUCKET, bucket_policy())).revision
+    first.released.set()
+    await second.reached.wait()
+    assert not await world.can()
+    assert not world.decide(world.anonymous).is_allowed
+    second.released.set()
+    await world.refresher.wait_for(last)
+    assert world.refresher.applied == last
+    assert not await world.can()
+    assert world.decide(world.anonymous).is_allowed
+
+
+async def test_a_resources_policy_is_not_read_again_for_changes_that_are_not_about_documents(
+    world, key_id
+):
+    pause = world.source.hold("load_policies")
+    before = world.source.calls["load_policies"]
+    revision = (await world.resource_policies.put(BUCKET, bucket_policy("Deny"))).revision
+    world.refresher.hint(revision)
+    await pause.reached.wait()
+    last = (await world.control.users.create("bob")).revision
+    pause.released.set()
+    await world.refresher.wait_for(last)
+    assert not await world.can()
+    assert world.source.calls["load_policies"] == before + 1
+
+
+async def test_a_managed_policy_and_one_of_a_resource_of_one_batch_become_visible_at_once(
+    world, key_id
+):
+    put, update = world.resource_policies.put, world.control.policies.update
+    await put(BUCKET, bucket_policy("Deny"))
+    await world.settle()
+    await world.user()
+    pause = world.source.hold("load_policies")
+    await update("all", document=policy(action=PUT))
+    last = (await put(BUCKET, bucket_policy(action="s3:List*"))).revision
+    world.refresher.hint(last)
+    await pause.reached.wait()
+    seen = {(await world.can(), await world.can(action=PUT))}
+    pause.released.set()
+    while world.refresher.applied < last:
+        seen.add((await world.can(), await world.can(action=PUT)))
+        await asyncio.sleep(0)
+    seen.add((await world.can(), await world.can(action=PUT)))
+    assert seen == {(False, False), (False, True)}
+
+
+async def test_a_policy_of_a_resource_written_again_and_again_is_the_last_one(world, key_id):
+    for n in range(30):
+        effect = "Deny" if n % 2 else "Allow"
+        await world.resource_policies.put(BUCKET, bucket_policy(effect))
+        if n % 3 == 0:
+            world.refresher.hint(0)
+            world.decide(world.anonymous)
+            await asyncio.sleep(0)
+    await world.settle()
+    assert not await world.can()
+    assert world.count("resyncs") == 0

@@ -341,7 +341,7 @@ async def test_a_stored_document_that_does_not_compile_denies_whoever_it_is_atta
     await world.settle()
     assert await world.can()
     await world.by_sql(
-        "UPDATE policies SET document = :document WHERE id = :id",
+        "UPDATE policy_versions SET document = :document WHERE policy_id = :id",
         (ChangeKind.POLICY, broken.id),
         document=document,
         id=broken.id,

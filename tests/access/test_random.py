@@ -9,14 +9,15 @@ import pytest
 
 from authz.errors import AuthzError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import World, following, policy
+from tests.access.world import ACCOUNT, World, bucket_policy, following, policy
 
 USERS = ["u0", "u1", "u2"]
 KEYS = ["KEY0", "KEY1", "KEY2"]
 GROUPS = ["g0", "g1"]
 POLICIES = ["p0", "p1", "p2"]
 ACTIONS = ["s3:GetObject", "s3:PutObject"]
-RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y"]
+BUCKETS = ["arn:aws:s3:::b", "arn:aws:s3:::c"]
+RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y", "arn:aws:s3:::c/x"]
 KINDS = list(TargetKind)
 STATUSES = list(Status)
 ROUNDS, WRITES = 5, 12
@@ -28,8 +29,16 @@ def a_document(rng) -> str:
     )
 
 
-async def a_write(rng, control) -> None:
+def a_bucket_policy(rng, bucket) -> str:
+    effect = rng.choice(["Allow", "Allow", "Deny"])
+    name = f"arn:aws:iam::{ACCOUNT}:user/{rng.choice(USERS)}"
+    return bucket_policy(effect, rng.choice(ACTIONS), rng.choice(["*", {"AWS": name}]), bucket)
+
+
+async def a_write(rng, world) -> None:
     """Do something at random; that it is refused is fine too."""
+    control, of_resources = world.control, world.resource_policies
+    bucket = rng.choice(BUCKETS)
     user, group, name = rng.choice(USERS), rng.choice(GROUPS), rng.choice(POLICIES)
     kind = rng.choice(KINDS)
     target = user if kind is TargetKind.USER else group
@@ -53,6 +62,10 @@ async def a_write(rng, control) -> None:
         (4, lambda: control.access_keys.create(user, access_key_id=key)),
         (2, lambda: control.access_keys.update(key, status=status)),
         (1, lambda: control.access_keys.delete(key)),
+        (3, lambda: control.users.put_boundary(user, name)),
+        (1, lambda: control.users.delete_boundary(user)),
+        (4, lambda: of_resources.put(bucket, a_bucket_policy(rng, bucket))),
+        (2, lambda: of_resources.delete(bucket)),
     ]
     weights = [weight for weight, _ in writes]
     _, write = rng.choices(writes, weights)[0]
@@ -68,7 +81,7 @@ async def keep_asking(rng, world) -> None:
         try:
             entry = await world.user(rng.choice(USERS))
             key = await world.key(rng.choice(KEYS))
-            for found in (entry, key.owner if key else None):
+            for found in (entry, key.owner if key else None, world.anonymous):
                 if found is not None:
                     world.decide(found)
         except AuthzError:
@@ -78,7 +91,7 @@ async def keep_asking(rng, world) -> None:
 
 async def verdicts(world) -> dict:
     """Return everything that memory says, about everybody."""
-    said = {}
+    said = {"nobody": said_of(world, world.anonymous), "root": said_of(world, world.root.owner)}
     for name in USERS:
         said[name] = said_of(world, await world.user(name))
     for key_id in KEYS:
@@ -102,7 +115,7 @@ async def test_memory_decides_like_a_process_that_just_started(seed, database, c
         asking = [asyncio.create_task(keep_asking(random.Random(n), world)) for n in range(3)]
         for _ in range(ROUNDS):
             for _ in range(WRITES):
-                await a_write(rng, control)
+                await a_write(rng, world)
             await world.settle()
             async with following(World(database, control)) as fresh:
                 assert await verdicts(world) == await verdicts(fresh)

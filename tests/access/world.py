@@ -5,6 +5,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy import text
 
@@ -16,13 +17,15 @@ from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
 from authz.clock import ManualClock
+from authz.control.resource_policies import ResourcePolicies
 from authz.errors import UnavailableError
-from authz.formats.iam_json import parse_policy
-from authz.identity.principal import root_principal
+from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
+from authz.identity.principal import ANONYMOUS, root_principal
 from authz.policy.arn import policy_arn
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.store.sql.change_log import Changes, append
 from authz.store.sql.source import SqlSource
+from authz.store.sql.store import SqlStore
 from authz.telemetry.decision_log import DecisionLog
 from authz.telemetry.metrics import Metrics
 
@@ -32,7 +35,8 @@ ROOT_SECRET = b"root-secret-root-secret"
 REGION = "us-east-1"
 GET = "s3:GetObject"
 PUT = "s3:PutObject"
-OBJECT = "arn:aws:s3:::b/k"
+BUCKET = "arn:aws:s3:::b"
+OBJECT = f"{BUCKET}/k"
 LONG = 60.0
 """A poll interval that no test lives to see: memory moves when the test says so."""
 
@@ -40,6 +44,12 @@ LONG = 60.0
 def policy(effect="Allow", action="*", resource="*") -> str:
     statement = {"Sid": "One", "Effect": effect, "Action": action, "Resource": resource}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def bucket_policy(effect="Allow", action="*", principal="*", bucket=BUCKET) -> str:
+    document = json.loads(policy(effect, action, [bucket, f"{bucket}/*"]))
+    document["Statement"][0]["Principal"] = principal
+    return json.dumps(document)
 
 
 class Pause:
@@ -87,14 +97,17 @@ class HeldSource:
     async def changes_after(self, revision, limit):
         return await self._pass("changes_after", revision, limit)
 
-    async def load_policies(self, ids=None):
-        return await self._pass("load_policies", ids)
+    async def load_policies(self, ids=None, resources=None):
+        return await self._pass("load_policies", ids, resources)
 
     async def find_access_key(self, access_key_id):
         return await self._pass("find_access_key", access_key_id)
 
     async def find_user(self, name):
         return await self._pass("find_user", name)
+
+    async def list_users(self, after, limit):
+        return await self._pass("list_users", after, limit)
 
     async def hints(self):
         self.calls["hints"] += 1
@@ -118,13 +131,20 @@ class World:
         concurrent_loads=16,
         wait_limit=5.0,
         max_staleness=300.0,
+        remembered=100,
     ):
         self.database = database
         self.control = control
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.source = HeldSource(SqlSource(database))
-        self.policies = Policies(parse_policy, lambda stored: policy_arn(ACCOUNT, stored.name))
+        parse_of_resource = partial(parse_policy, kind=RESOURCE_POLICY)
+        self.resource_policies = ResourcePolicies(
+            SqlStore(database), control.clock, lambda document, _: parse_of_resource(document)
+        )
+        self.policies = Policies(
+            parse_policy, parse_of_resource, lambda stored: policy_arn(ACCOUNT, stored.name)
+        )
         self.principals = Principals(
             self.source, self.policies, control.ring, self.metrics,
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
@@ -141,10 +161,12 @@ class World:
             self.metrics,
             self.clock,
             max_staleness=max_staleness,
+            remembered=remembered,
         )
         nothing = self.policies.handle((), ())
         owner = UserEntry(root_principal(ACCOUNT), nothing, is_enabled=True)
         self.root = KeyEntry(ROOT_ID, ROOT_SECRET, owner, is_enabled=True)
+        self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
         self.authenticator = Authenticator(self.principals, self.root, regions=frozenset({REGION}))
 
     async def settle(self) -> int:

@@ -185,6 +185,7 @@ def test_a_policy_keeps_its_authors_bytes_and_counts_versions(run):
     assert (updated["version"], updated["document"]) == (2, READ)
     described = run.json("policy", "describe", "odd", "for odd ones")["policy"]
     assert (described["version"], described["description"]) == (2, "for odd ones")
+    assert described["document"] == ""
     run.ok("policy", "delete", "odd")
     assert run("policy", "get", "odd").exit_code == ExitCode.NOT_FOUND
 
@@ -263,6 +264,16 @@ def test_another_spelling_of_a_name_is_refused_everywhere(run):
         ["policy", "detach", "readonly", "--user", "sven"],
         ["policy", "attachments", "--user", "sven"],
         ["policy", "attachments", "--policy", "READONLY"],
+        ["policy", "attach", "ReadOnly", "--user", "Sven"],
+        ["policy", "detach", "ReadOnly", "--group", "Sailors"],
+        ["policy", "version", "list", "ReadOnly"],
+        ["policy", "version", "get", "ReadOnly", "1"],
+        ["policy", "version", "set-default", "ReadOnly", "1"],
+        ["policy", "version", "delete", "ReadOnly", "1"],
+        ["user", "create", "sara", "--boundary", "ReadOnly"],
+        ["user", "boundary", "set", "sven", "readonly"],
+        ["user", "boundary", "set", "Sven", "ReadOnly"],
+        ["user", "boundary", "clear", "sven"],
     ):
         result = run(*command)
         assert result.exit_code == ExitCode.USAGE, command
@@ -358,14 +369,22 @@ def test_the_same_call_can_be_made_twice_in_a_second(run):
             )
 
 
+def a_request(kind):
+    """Return a request that says what it is about, as far as a method cannot do without."""
+    request = kind()
+    if kind.DESCRIPTOR.oneofs:
+        setattr(request, kind.DESCRIPTOR.oneofs[0].fields[0].name, "x")
+    elif "resource" in kind.DESCRIPTOR.fields_by_name:
+        request.resource = "arn:aws:s3:::box"
+    return request
+
+
 def test_a_wrong_secret_and_a_clock_that_is_off_are_refused_alike_for_every_method(run):
     late = ManualClock(SystemClock().now() - 1000)
     wrong = (ROOT_CREDENTIAL[0], "not-the-secret-of-root")
     with run.client(wrong) as stranger, run.client(clock=late) as laggard:
         for path, _, kind in list_methods():
-            request = kind()
-            if kind.DESCRIPTOR.oneofs:
-                setattr(request, kind.DESCRIPTOR.oneofs[0].fields[0].name, "x")
+            request = a_request(kind)
             for client in (stranger, laggard):
                 with pytest.raises(CliError) as caught:
                     client.call(path, request, kind)
@@ -375,9 +394,7 @@ def test_a_wrong_secret_and_a_clock_that_is_off_are_refused_alike_for_every_meth
 def test_an_unsigned_call_is_refused_for_every_method(run):
     with grpc.insecure_channel(f"{LOOPBACK}:{run.server.grpc_port}") as channel:
         for path, _, kind in list_methods():
-            request = kind()
-            if kind.DESCRIPTOR.oneofs:
-                setattr(request, kind.DESCRIPTOR.oneofs[0].fields[0].name, "x")
+            request = a_request(kind)
             call = channel.unary_unary(path, request_serializer=None, response_deserializer=None)
             with pytest.raises(grpc.RpcError) as caught:
                 call(request.SerializeToString(), timeout=5)
@@ -408,6 +425,7 @@ def test_reflection_shows_the_services_and_their_messages(run):
         "authz.v1.AuthorizationService",
         "authz.v1.AuthenticationService",
         "authz.admin.v1.UserService",
+        "authz.admin.v1.ResourcePolicyService",
     } <= names
     assert (
         policy_service_pb2.DESCRIPTOR.serialized_pb

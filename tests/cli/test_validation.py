@@ -6,7 +6,6 @@ import pytest
 from click.testing import CliRunner
 
 from authz.cli.main import cli
-from authz.cli.validation import warn
 
 GOOD = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/*"}}  # fmt: skip
 WRONG = {**GOOD, "Statement": {**GOOD["Statement"], "Action": "s3:GetObjet"}}
@@ -70,17 +69,3 @@ def test_the_kind_decides_how_a_document_is_read(run):
 def test_control_characters_of_a_name_are_not_printed(run, tmp_path):
     (tmp_path / "a\x1b[31m.json").write_text(json.dumps(WRONG))
     assert "\x1b" not in run("a\x1b[31m.json").output
-
-
-def test_what_is_about_to_be_written_is_warned_of_on_stderr(capsys):
-    warn(json.dumps(RISKY))
-    warn(json.dumps(GOOD))
-    warn("no policy at all")
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.splitlines() == [
-        (
-            "authz: security AZ104 at Statement[0].Action: every action of every service is allowed, those that grant "
-            "more included; list the services or actions that are needed"
-        )
-    ]

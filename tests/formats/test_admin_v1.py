@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from authz.errors import InvalidError
-from authz.formats import admin_v1
+from authz.formats import admin_v1, admin_v1_policies
 from authz.identity.credential import Secret
 from authz.identity.records import (
     AccessKey,
@@ -85,7 +85,7 @@ def test_a_policy_update_tells_document_from_description():
         policy=policy_service_pb2.Policy(name="p", document="{}", description="d"),
         update_mask=FieldMask(paths=["description"]),
     )
-    change = admin_v1.parse_policy_change(request)
+    change = admin_v1_policies.parse_policy_change(request)
     assert (change.name, change.document, change.description) == ("p", None, "d")
 
 
@@ -155,20 +155,20 @@ def test_a_group_is_rendered_whole():
 )
 def test_a_policys_arn_stands_under_its_origins_account(origin, account):
     assert (
-        admin_v1.render_policy(a_policy(origin=origin), ACCOUNT).arn
+        admin_v1_policies.render_policy(a_policy(origin=origin), ACCOUNT).arn
         == f"arn:aws:iam::{account}:policy/readers"
     )
 
 
 def test_a_policy_is_rendered_with_its_document_except_in_lists():
-    message = admin_v1.render_policy(a_policy(), ACCOUNT)
+    message = admin_v1_policies.render_policy(a_policy(), ACCOUNT)
     assert (message.version, message.document, message.description) == (
         2,
         '{"Statement": []}',
         "for readers",
     )
     assert message.update_time.ToJsonString() == "2023-11-14T22:13:21.500Z"
-    assert admin_v1.render_policy(a_policy(), ACCOUNT, with_document=False).document == ""
+    assert admin_v1_policies.render_policy(a_policy(), ACCOUNT, with_document=False).document == ""
 
 
 def test_an_attachment_names_its_target():

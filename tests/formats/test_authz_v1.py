@@ -15,11 +15,9 @@ from authz.formats.authz_v1 import (
     Unanswered,
     parse_authorize,
     parse_batch,
-    parse_explain,
     render_authorize,
     render_batch,
 )
-from authz.formats.authz_v1_explain import EFFECTS, OUTCOMES, render_explain
 from authz.policy.decision import (
     NO_MATCH,
     ROOT,
@@ -28,14 +26,6 @@ from authz.policy.decision import (
     StatementRef,
     Verdict,
 )
-from authz.policy.explain import (
-    ElementExplanation,
-    ElementOutcome,
-    Explanation,
-    PolicyExplanation,
-    StatementExplanation,
-)
-from authz.policy.model import Effect
 from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
 
@@ -92,13 +82,6 @@ def test_a_principal_may_be_named_in_three_ways(by):
 def test_nobody_in_particular_may_ask():
     asked = parse_authorize(authorize(user_name=None, anonymous=True))
     assert asked.principal == PrincipalRef(PrincipalBy.ANONYMOUS, "")
-
-
-def test_explain_asks_the_same_question():
-    message = wire.ExplainRequest(check=wire.Check(**a_question()), at_least_revision=3)
-    assert parse_explain(message.SerializeToString()) == parse_authorize(
-        authorize(at_least_revision=3)
-    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +198,7 @@ def test_a_huge_question_is_refused_before_it_is_read():
         parse_authorize(b"\xff" * (authz_v1.QUESTION_BYTES_LIMIT + 1))
 
 
-@pytest.mark.parametrize("parse", [parse_authorize, parse_batch, parse_explain])
+@pytest.mark.parametrize("parse", [parse_authorize, parse_batch])
 def test_bytes_that_are_no_message_are_a_parse_error(parse):
     with pytest.raises(ParseError):
         parse(b"\xff\xff\xff")
@@ -228,7 +211,7 @@ def test_text_that_is_not_utf8_is_a_parse_error():
 
 @given(st.binary(max_size=300))
 def test_no_bytes_get_anything_but_our_own_errors_out(raw):
-    for parse in (parse_authorize, parse_batch, parse_explain):
+    for parse in (parse_authorize, parse_batch):
         try:
             parse(raw)
         except AuthzError as error:
@@ -309,44 +292,11 @@ def test_a_batch_answers_in_order():
     assert first.decision.revision == third.decision.revision == 5
 
 
-def test_every_verdict_reason_effect_and_outcome_has_its_own_number():
+def test_every_verdict_and_reason_has_its_own_number():
     assert set(authz_v1.VERDICTS) == set(Verdict)
     assert set(authz_v1.REASONS) == set(Reason)
-    assert set(EFFECTS) == set(Effect)
-    assert set(OUTCOMES) == set(ElementOutcome)
-    for table in (authz_v1.VERDICTS, authz_v1.REASONS, EFFECTS, OUTCOMES):
+    for table in (authz_v1.VERDICTS, authz_v1.REASONS):
         assert len(set(table.values())) == len(table)
         assert 0 not in table.values()
     assert all(decision_pb2.Verdict.Name(n) == f"VERDICT_{v}" for v, n in authz_v1.VERDICTS.items())
     assert all(decision_pb2.Reason.Name(n) == f"REASON_{r}" for r, n in authz_v1.REASONS.items())
-
-
-def test_an_explanation_is_rendered_whole():
-    element = ElementExplanation(
-        element="Action", outcome=ElementOutcome.MATCHED, why="`a:B` matches `a:*`"
-    )
-    miss = StatementExplanation(
-        statement=READ, effect=Effect.ALLOW, is_matched=False, elements=(element,)
-    )
-    policy = PolicyExplanation(
-        arn=READ.policy, version=3, is_deny_only=True, problem="", statements=(miss,)
-    )
-    broken = PolicyExplanation(
-        arn="arn:b", version=1, is_deny_only=False, problem="no such operator", statements=()
-    )
-    explanation = Explanation(decision=NO_MATCH, policies=(policy, broken), nearest=miss)
-    response = wire.ExplainResponse.FromString(render_explain(NO_MATCH, explanation, "D1", 4, 0.5))
-    assert response.decision.reason == decision_pb2.REASON_NO_MATCH
-    shown = response.policies[0]
-    assert (shown.policy_arn, shown.version, shown.deny_only) == (READ.policy, 3, True)
-    assert shown.statements[0].elements[0].detail == "`a:B` matches `a:*`"
-    assert shown.statements[0].elements[0].outcome == wire.ELEMENT_OUTCOME_MATCHED
-    assert response.policies[1].problem == "no such operator"
-    assert response.nearest_miss == shown.statements[0]
-
-
-def test_an_unknown_principal_is_explained_by_its_decision_alone():
-    response = wire.ExplainResponse.FromString(render_explain(NO_MATCH, None, "D1", 4, 0.5))
-    assert response.decision.decision_id == "D1"
-    assert not response.policies
-    assert not response.HasField("nearest_miss")

@@ -186,10 +186,13 @@ def test_root_is_not_limited_by_identity_policies_but_denied_by_a_resources():
 
 @pytest.mark.parametrize(
     "action",
-    ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:putbucketpolicy"],
-)
-def test_no_bucket_policy_locks_root_out_of_itself(action):
-    everything = granting("*", "Deny", Action="s3:*")
+    [
+        "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy", "s3:putbucketpolicy",
+        "authz:GetResourcePolicy", "authz:PutResourcePolicy", "authz:DeleteResourcePolicy",
+    ],
+)  # fmt: skip
+def test_no_resource_policy_locks_root_out_of_itself(action):
+    everything = granting("*", "Deny", Action="*")
     broken = compile_policy_set([QuarantinedPolicy("arn:b", 1, "?")], layer=Layer.RESOURCE_POLICY)
     for resource in (everything, broken):
         request = asked_by(ROOT_PRINCIPAL, action)

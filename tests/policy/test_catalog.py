@@ -52,7 +52,7 @@ def test_every_key_that_the_s3_mapping_sets_belongs_to_the_action_and_is_set(act
 def test_every_action_of_the_admin_api_is_known():
     serving = Path(authz.serving.__file__).parent
     text = "".join(path.read_text() for path in serving.glob("admin_*.py"))
-    named = set(re.findall(r'"((?:iam|admin):[A-Z][A-Za-z]+)"', text))
+    named = set(re.findall(r'"((?:iam|admin|s3|authz):[A-Z][A-Za-z]+)"', text))
     assert len(named) > 20
     assert sorted(action for action in named if find_action(action) is None) == []
 
@@ -112,13 +112,16 @@ def test_keys_and_families_of_keys_are_found_in_any_case():
     assert find_key("aws:groups").is_many
     assert not find_key("s3:ExistingObjectTag/a").is_set
     assert find_key("aws:SourceIpp") is None
+    assert find_key("aws:CurrentTime").is_always_there
+    assert not find_key("aws:Referer").is_always_there
 
 
 def test_keys_belong_to_the_actions_that_define_them():
     listing, reading = find_action("s3:ListBucket"), find_action("s3:GetObject")
     assert is_key_of("s3:Prefix", listing)
     assert not is_key_of("s3:prefix", reading)
-    assert is_key_of("aws:SourceIp", reading)
+    for everywhere in ("aws:SourceIp", "JWT:sub", "ldap:user"):
+        assert is_key_of(everywhere, reading)
     assert is_key_of("s3:ExistingObjectTag/team", reading)
 
 
@@ -126,3 +129,22 @@ def test_a_near_name_is_suggested_and_a_far_one_is_not():
     names = [action.name for action in find_service("s3").actions.values()]
     assert nearest("GetObjct", names) == "GetObject"
     assert nearest("Frobnicate", names) == ""
+
+
+def test_every_key_that_the_admin_api_sets_belongs_to_its_action_and_is_set():
+    for key, action in (
+        ("iam:PermissionsBoundary", "iam:PutUserPermissionsBoundary"),
+        ("iam:PermissionsBoundary", "iam:DeleteUserPermissionsBoundary"),
+        ("iam:PermissionsBoundary", "iam:CreateUser"),
+        ("iam:PermissionsBoundary", "iam:AttachUserPolicy"),
+        ("iam:PermissionsBoundary", "iam:DetachUserPolicy"),
+        ("iam:PolicyARN", "iam:AttachUserPolicy"),
+    ):
+        assert is_key_of(key, find_action(action)), (key, action)
+        assert find_key(key).is_set
+
+
+def test_this_services_own_actions_are_known_and_are_no_other_ones():
+    assert find_action("authz:PutResourcePolicy").level is Level.GRANTING
+    assert find_action("authz:PutResourcePolicy").origin is Origin.AUTHZ
+    assert find_action("authz:ListResourcePolicies").resources == ()

@@ -5,16 +5,14 @@ import pytest
 from authz.errors import ParseError
 from authz.policy import arn
 from authz.policy.compile import (
-    ACTION_MEMO_LENGTH,
-    ACTION_MEMO_SIZE,
     EMPTY_POLICY_SET,
-    HEAD_INDEX_MINIMUM,
     QuarantinedPolicy,
     compile_policy,
     compile_policy_set,
 )
 from authz.policy.decide import decide
 from authz.policy.decision import NO_MATCH, ROOT, Reason, StatementRef, Verdict
+from authz.policy.index import ACTION_MEMO_LENGTH, ACTION_MEMO_SIZE, INDEX_MINIMUM
 from authz.policy.model import Effect, Policy, PrincipalElement, Statement
 from authz.policy.request import PrincipalKind
 from tests.policy.builders import a_policy, a_request, a_set, a_statement
@@ -148,7 +146,7 @@ def test_resources_match_and_complements_do_not(elements, resource, matches):
         assert decision.verdict is (verdict if matches else NOTHING)
 
 
-def many(statement, count=HEAD_INDEX_MINIMUM):
+def many(statement, count=INDEX_MINIMUM):
     """Add so many statements about other things that they are indexed by resource."""
     fillers = [
         a_statement(Sid=f"f{n}", Resource=f"arn:aws:s3:::filler{n}/x/*") for n in range(count)

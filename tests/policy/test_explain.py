@@ -7,10 +7,18 @@ from authz.policy.applicable import Applicable
 from authz.policy.compile import QuarantinedPolicy, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import NO_MATCH, ROOT, Layer, Reason, Verdict
-from authz.policy.explain import SHOWN_VALUES, ElementOutcome, explain
-from authz.policy.request import PrincipalKind
+from authz.policy.explain import (
+    SHOWN_VALUES,
+    ElementOutcome,
+    FactSource,
+    Hypothesis,
+    explain,
+    list_facts,
+)
+from authz.policy.request import Context, PrincipalKind
 from tests.policy.builders import (
     ALICE,
+    NOW,
     a_boundary,
     a_policy,
     a_request,
@@ -53,7 +61,7 @@ def test_every_element_says_what_matched_or_failed():
         "Resource": (MATCHED, "`arn:aws:s3:::b/k` matches `arn:aws:s3:::b/*`"),
         "Condition.StringLike.s3:prefix": (
             MISSED,
-            "`s3:prefix` is `tmp/`, StringLike lists `home/*`",
+            "`s3:prefix` is `tmp/` from the server, StringLike lists `home/*`",
         ),
         "Condition.ForAllValues:NumericEqualsIfExists.aws:n": (
             MATCHED,
@@ -76,6 +84,53 @@ def test_an_unresolved_variable_is_named():
     assert why.endswith("; a variable has no value in `arn:aws:s3:::${aws:x}`")
     outcome, _ = elements_of(a_statement(NotResource="arn:aws:s3:::${aws:x}"))["NotResource"]
     assert outcome is UNEVALUABLE
+
+
+def in_context(statement, *, identity=(), server=(), facts=()):
+    request = a_request()
+    request.context = Context(dict(identity), dict(server), dict(facts), NOW)
+    (policy,) = explain(request, a_set(statement)).policies
+    return policy.statements[0].elements[-1].why
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({"identity": {"k:a": ("i",)}, "server": {"k:a": ("s",)}, "facts": {"k:a": ("r",)}}, "`k:a` is `i` from the identity"),
+        ({"server": {"k:a": ("s",)}, "facts": {"k:a": ("r",)}}, "`k:a` is `s` from the server"),
+        ({"facts": {"k:a": ("r", "q")}}, "`k:a` is `r`, `q` from the request"),
+        ({}, "`k:a` is missing"),
+    ],
+)  # fmt: skip
+def test_a_condition_says_where_its_value_comes_from(sources, said):
+    statement = a_statement(Condition={"StringEquals": {"k:a": "x"}})
+    assert in_context(statement, **sources) == f"{said}, StringEquals lists `x`"
+
+
+def test_the_time_is_the_servers():
+    statement = a_statement(Condition={"NumericLessThan": {"aws:EpochTime": "1"}})
+    assert in_context(statement).startswith("`aws:EpochTime` is `1700000000` from the server")
+
+
+def test_a_resource_says_what_its_variables_stand_for():
+    statement = a_statement(Resource="arn:aws:s3:::b/${aws:username}/${*}${k:missing}")
+    why = in_context(statement, identity={"aws:username": ("alice",)})
+    assert why == (
+        "`arn:aws:s3:::b/k` matches none of `arn:aws:s3:::b/${aws:username}/${*}${k:missing}`; "
+        "`aws:username` is `alice` from the identity; "
+        "a variable has no value in `arn:aws:s3:::b/${aws:username}/${*}${k:missing}`"
+    )
+
+
+def test_the_facts_of_a_request_are_listed_by_source_and_none_twice():
+    context = Context({"k:b": ("i",)}, {"k:b": ("s",), "k:a": ("s",)}, {"k:a": ("r",), "k:0": ("r",)}, NOW)  # fmt: skip
+    assert [(fact.key, fact.values, fact.source) for fact in list_facts(context)] == [
+        ("k:b", ("i",), FactSource.IDENTITY),
+        ("aws:currenttime", ("2023-11-14T22:13:20.500000+00:00",), FactSource.SERVER),
+        ("aws:epochtime", ("1700000000",), FactSource.SERVER),
+        ("k:a", ("s",), FactSource.SERVER),
+        ("k:0", ("r",), FactSource.REQUEST),
+    ]
 
 
 def test_a_value_that_cannot_be_read_is_unevaluable():
@@ -230,14 +285,12 @@ WANTED = "`s3:GetObject` on `arn:aws:s3:::b/k`"
         (
             Applicable(a_set(a_statement(Sid="S", Resource="arn:aws:s3:::c"))),
             None,
-            [(f"statement 0 (`S`) of `arn:p` must allow {WANTED}, which it misses by "
-             "Resource: `arn:aws:s3:::b/k` matches none of `arn:aws:s3:::c`")],
+            [(f"statement 0 (`S`) of `arn:p` must allow {WANTED}, which it misses by Resource")],
         ),
         (
             Applicable(resource=a_resource_policy(a_statement(Principal={"AWS": "bob"}))),
             None,
-            [(f"statement 0 of `arn:aws:s3:::b` must allow {WANTED}, which it misses by "
-             f"Principal: `{ALICE}` is none of `bob`")],
+            [(f"statement 0 of `arn:aws:s3:::b` must allow {WANTED}, which it misses by Principal")],
         ),
         (
             Applicable(
@@ -302,3 +355,76 @@ def test_layers_that_do_not_apply_are_not_shown():
     root = explain(a_request(kind=PrincipalKind.ROOT), applicable)
     assert root.decision is ROOT
     assert [one.layer for one in root.policies] == [Layer.RESOURCE_POLICY]
+
+
+# --- hypotheses ---------------------------------------------------------------------------------------------
+
+ALL = a_statement(Action="*")
+
+
+def own(**changed):
+    layers = {
+        "boundary": a_boundary(ALL),
+        "resource": a_resource_policy(OTHER | {"Principal": "*"}),
+    }
+    return Applicable(a_set(OTHER), **{**layers, **changed})
+
+
+def of_resource(*statements):
+    return a_resource_policy(*statements).policies[0]
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "layers", "reason"),
+    [
+        (Hypothesis(), "arn:p PERMISSIONS_BOUNDARY arn:aws:s3:::b", Reason.NO_MATCH),
+        (Hypothesis(identity=(a_policy(ALL, arn="new"),)),
+         "arn:p new PERMISSIONS_BOUNDARY arn:aws:s3:::b", Reason.STATEMENT),
+        (Hypothesis(identity=(a_policy(ALL, arn="new"),), is_without_own=True), "new arn:aws:s3:::b", Reason.STATEMENT),
+        (Hypothesis(identity=(a_policy(ALL, arn="new"),), boundary=a_policy(OTHER, arn="limit")),
+         "arn:p new limit arn:aws:s3:::b", Reason.PERMISSIONS_BOUNDARY),
+        (Hypothesis(is_without_own=True, identity=(a_policy(ALL, arn="new"),), boundary=a_policy(ALL, arn="limit")),
+         "new limit arn:aws:s3:::b", Reason.STATEMENT),
+        (Hypothesis(identity=(a_policy(ALL, arn="new"),), sessions=(a_policy(OTHER, arn="a"), a_policy(ALL, arn="b"))),
+         "arn:p new PERMISSIONS_BOUNDARY a b arn:aws:s3:::b", Reason.STATEMENT),
+        (Hypothesis(identity=(a_policy(ALL, arn="new"),), service_account=a_policy(OTHER, arn="a")),
+         "arn:p new PERMISSIONS_BOUNDARY a arn:aws:s3:::b", Reason.SERVICE_ACCOUNT_POLICY),
+        (Hypothesis(resource=of_resource(a_statement(Principal="*"))),
+         "arn:p PERMISSIONS_BOUNDARY arn:aws:s3:::b", Reason.RESOURCE_POLICY),
+    ],
+)  # fmt: skip
+def test_policies_are_assumed_beside_or_instead_of_those_that_are_there(hypothesis, layers, reason):
+    applicable = hypothesis.applied_to(own())
+    explanation = explain(a_request(), applicable)
+    assert [policy.arn for policy in explanation.policies] == layers.split()
+    assert explanation.decision.reason is reason
+    assert explanation.decision == decide(a_request(), applicable)
+
+
+def test_what_narrows_already_stays_under_a_hypothesis():
+    everything = (a_policy(ALL),)
+    hypothesis = Hypothesis(identity=everything, sessions=everything, is_without_own=True)
+    for layers in (
+        {"sessions": (a_session(OTHER),)},
+        {"service_account": a_service_account(OTHER)},
+    ):
+        applicable = hypothesis.applied_to(own(**layers))
+        assert decide(a_request(), applicable).verdict is Verdict.IMPLICITLY_DENIED
+
+
+def test_denies_of_disabled_groups_stay_unless_all_of_its_own_is_left_out():
+    denying = compile_policy_set([], deny_only=[a_policy(a_statement("Deny"))])
+    allowing = (a_policy(ALL),)
+    for is_without_own in (False, True):
+        hypothesis = Hypothesis(identity=allowing, is_without_own=is_without_own)
+        assert (
+            decide(a_request(), hypothesis.applied_to(Applicable(denying))).is_allowed
+            is is_without_own
+        )
+
+
+def test_who_asks_is_described_by_the_hypothesis():
+    principal = a_request().principal
+    hypothesis = Hypothesis(facts={"aws:principaltag/team": ("blue",)})
+    assert hypothesis.describes(principal).facts == {"aws:principaltag/team": ("blue",)}
+    assert principal.facts == {}

@@ -68,6 +68,7 @@ def naming(ids, principal, *, negated=False, is_allow=True):
         ([ROLE_ARN, SESSION_ARN], SESSION, ITSELF),
         (SESSION_ARN, SESSION, ITSELF),
         (SESSION_ARN.replace("s1", "s2"), SESSION, NOT),
+        (f"arn:aws:sts::{ACCOUNT}:federated-user/alice", ALICE, NOT),
         ("alice", ALICE, BY_USER),
         ("Alice", ALICE, NOT),
         ("s1", SESSION, NOT),
@@ -124,10 +125,16 @@ def test_a_complement_spares_from_a_deny_whom_it_lists_by_all_names_and_grants_t
         f"arn:aws:iam::{ACCOUNT}:user/",
         f"arn:aws:iam::{ACCOUNT}:group/staff",
         f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role//s1",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/s1/x",
+        f"arn:aws:sts::{ACCOUNT}:federated-user/",
         "arn:aws:s3:::bucket",
         "arn:aws",
         {"CanonicalUser": "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"},
         {"Federated": "*"},
+        {"Federated": "id.example/*"},
+        {"Federated": "id.exampl?"},
         {"Federated": ""},
     ],
 )
@@ -144,7 +151,14 @@ def test_a_role_with_a_path_is_told_by_the_principal_and_another_by_the_session(
     assert naming(with_path, session) is BY_ROLE
     assert naming(ROLE_ARN, session) is NOT
     assert find_role(ALICE) == ""
-    assert not find_role(a_principal(PrincipalKind.ASSUMED_ROLE, "s1"))
+    for arn in ("s1", SESSION_ARN.replace("deploy", ""), SESSION_ARN.replace("s1", ""), SESSION_ARN + "/x"):  # fmt: skip
+        assert not find_role(a_principal(PrincipalKind.ASSUMED_ROLE, arn))
+
+
+def test_everyone_stays_everyone_whatever_is_listed_beside():
+    for ids in ([("AWS", ("*",)), ("AWS", ("bob",))], [("AWS", ("bob",)), ("AWS", ("*",))]):
+        compiled = compile_principals(PrincipalElement(negated=False, ids=tuple(ids)), "here")
+        assert compiled.naming(ALICE, is_allow=False) is ITSELF
 
 
 def test_a_name_that_looks_like_a_wildcard_is_named_by_nobodys_pattern():

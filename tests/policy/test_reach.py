@@ -122,6 +122,15 @@ def test_many_statements_are_found_by_their_resource():
     assert ask(policies, resource="arn:aws:s3:::other/k").certainty is NO
 
 
+def test_many_statements_behind_an_open_variable_are_all_weighed():
+    folders = [a_statement(Resource=f"arn:aws:s3:::photos/${{s3:prefix}}/{n}") for n in range(100)]
+    policies = a_set(*folders)
+    assert ask(policies, resource="arn:aws:s3:::photos/x/7").certainty is CONDITIONAL
+    assert ask(policies, resource="arn:aws:s3:::photos/x/100").certainty is NO
+    assert ask(policies, resource="arn:aws:s3:::photos/x/7", s3__prefix="x").certainty is ALWAYS
+    assert ask(policies, resource="arn:aws:s3:::photos/x/7", s3__prefix="y").certainty is NO
+
+
 def test_root_may_do_everything_but_what_a_resource_denies():
     assert ask(EMPTY_POLICY_SET, ROOT).certainty is ALWAYS
     denying = a_resource_set(a_statement("Deny", Principal="*", Action="s3:*"))

@@ -37,6 +37,17 @@ def verdict(statement, resource="arn:aws:s3:::home/alice/k", version="2012-10-17
         ("arn:aws:s3:::home/${aws:username}${*}", "a", "a*", ALLOWED),
         ("arn:aws:s3:::home/${aws:username}${*}", "a", "ab", NOTHING),
         ("arn:aws:s3:::home/${?}${$}{x}", "a", "?${x}", ALLOWED),
+        ("arn:aws:s3:::home/${aws:username}?", "a", "ab", ALLOWED),
+        ("arn:aws:s3:::home/${aws:username}?", "a", "a", NOTHING),
+        ("arn:aws:s3:::home/${aws:username}?", "a", "abc", NOTHING),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "b/x*y", ALLOWED),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "b/xzy", NOTHING),
+        ("arn:aws:s3:::home/*/x${*}y", "a", "x*y", NOTHING),
+        ("arn:aws:s3:::home/*${aws:username}", "a", "b/a", ALLOWED),
+        ("arn:aws:s3:::home/*${aws:username}", "a", "b/ab", NOTHING),
+        ("arn:aws:s3:::${aws:username}/*/k", "a", "a/b/k", NOTHING),
+        ("arn:aws:s3:::home/${aws:username}/*/k", "a", "a/b/k", ALLOWED),
+        ("arn:aws:s3:::home/${aws:username}/*/k", "a", "a/b/l", NOTHING),
         ("arn:aws:s3:::home/*/${aws:username}?*", "a", "x/y/ab", ALLOWED),
         ("arn:aws:s3:::home/*/${aws:username}?*", "?", "x/y/ab", NOTHING),
         ("arn:aws:s3:::home/*${aws:username}*z", "b*", "ab*cz", ALLOWED),
@@ -60,6 +71,7 @@ def test_what_a_variable_puts_into_a_resource_is_literal(pattern, name, key, exp
         ("${aws:PrincipalTag/team, '*'}", None, "*"),
         ("${aws:PrincipalTag/team, ''}x", None, "x"),
         ("${ aws:PrincipalTag/team , 'none' }", None, "none"),
+        ("${ aws:PrincipalTag/team , 'none' }", "red", "red"),
     ],
 )
 def test_a_default_stands_in_for_a_missing_value(template, value, expected):
@@ -70,6 +82,17 @@ def test_a_default_stands_in_for_a_missing_value(template, value, expected):
             decide(a_request(resource=f"arn:aws:s3:::{resource}", facts=facts), policies).is_allowed
             is is_allowed
         )
+
+
+def test_a_value_may_be_empty_and_is_then_no_text():
+    facts = {"aws:x": ""}
+    policies = a_set(a_statement(Resource="arn:aws:s3:::b/${aws:x}*"))
+    assert decide(a_request(facts=facts), policies).is_allowed
+    below = a_request(resource="arn:aws:s3:::b/", facts=facts, is_prefix=True)
+    assert decide(below, policies).is_allowed
+    inside = a_set(a_statement(Resource="arn:aws:s3:::b/${aws:x}k"))
+    assert decide(a_request(facts=facts), inside).is_allowed
+    assert not decide(below, inside).is_allowed
 
 
 def test_the_part_of_a_tag_key_after_the_slash_keeps_its_case():
@@ -116,6 +139,8 @@ UNRESOLVED = [
     ("Allow", {"Condition": {"StringNotLike": {"aws:none": "home/${aws:username}/*"}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEquals": {"aws:none": ["x", "${aws:username}"]}}}, NOTHING),
     ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "x${*}"}}}, ALLOWED),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "${aws:k}"}}}, ALLOWED),
+    ("Allow", {"Condition": {"StringNotEquals": {"aws:none": "${aws:k}${aws:username}"}}}, NOTHING),
     ("Allow", {"Condition": {"StringEqualsIfExists": {"aws:none": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringEquals": {"aws:k": "${aws:username}"}}}, ALLOWED),
     ("Deny", {"Condition": {"StringNotEquals": {"aws:k": "${aws:username}"}}}, DENIED),
@@ -220,7 +245,24 @@ def test_of_no_value_at_all_none_differs_from_a_variable_that_has_none_either():
 
 
 @pytest.mark.parametrize(
-    "text", ["${", "${}", "${aws:a", "${aws:a,}", "${aws:a, b}", "${aws:${b}}", "${,'x'}", "a${*x}"]
+    "text",
+    [
+        "${",
+        "${}",
+        "${aws:a",
+        "${aws:a,}",
+        "${aws:a, b}",
+        "${aws:${b}}",
+        "${,'x'}",
+        "a${*x}",
+        "${aws:a*}",
+        "${aws:a?}",
+        "${aws:a$}",
+        "${aws:a'}",
+        "${aws:a{}",
+        "${aws:a, 'b'c}",
+        "${aws:a 'b'}",
+    ],
 )
 def test_a_malformed_variable_is_refused_with_its_place(text):
     with pytest.raises(ParseError, match=r"malformed policy variable in `.*` at here"):
@@ -231,6 +273,10 @@ def test_a_malformed_variable_is_refused_with_its_place(text):
     ("${username}", "has no prefix"),
     ("${aws:groups}", "holds several values"),
     ("${JWT:Groups, 'x'}", "holds several values"),
+    ("${ldap:groups}", "holds several values"),
+    ("${aws:TagKeys}", "holds several values"),
+    ("${aws:PrincipalOrgPaths}", "holds several values"),
+    ("${s3:RequestObjectTagKeys}", "holds several values"),
 ])  # fmt: skip
 def test_a_variable_that_can_never_have_a_value_is_refused(text, message):
     with pytest.raises(ParseError, match=message):

@@ -4,12 +4,15 @@ Small alphabets, so that patterns, names and values collide.
 """
 
 import os
+from contextlib import AbstractContextManager
 from typing import Any, Final
+from unittest import mock
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from authz.policy import index
 from authz.policy.request import AccessRequest, Context, Principal, PrincipalKind
 from tests.reference import evaluator
 
@@ -52,8 +55,9 @@ TEXTS = ("a", "ab", "b/a", "*", "?", "", "A", "a:b", "${*}", "$")
 TYPED = ("1", "1.0", "2", "x", "10.0.0.1", "::ffff:10.0.0.1", "2001:db8::1", "true", "False", "YQ==",
          "2020-01-01", "2020-01-01T00:00:00Z", "1577836800", "arn:aws:s3:::a", "arn:aws:iam::1:user/a")  # fmt: skip
 ACTIONS = ("s3:GetObject", "s3:PutObject", "S3:getobject", "iam:GetUser", "s3:Get")
-RESOURCES = ("*", *(f"arn:aws:s3:::{name}" for name in ("a", "ab", "a/", "a/b", "a/b/a", "b:a", "*", "a/${*}", "")),
-             "arn:aws:iam::1:user/a", "arn:aws:s3:r:1:a", "x")  # fmt: skip
+RESOURCES = ("*", *(f"arn:aws:s3:::{name}" for name in ("a", "ab", "aa", "a/", "a/b", "a/ab", "a//b", "a/b/a", "ab/ab", "b/a/", "b:a",
+                                                        "aa:b", "*", "a/${*}", "", "a\0", "a\0b")),
+             "arn:aws:iam::1:user/a", "arn:aws:s3:r:1:a", "arn:aws:s3", "x", "")  # fmt: skip
 
 VARIABLES = (
     "${aws:username}",
@@ -67,10 +71,21 @@ glob_text = st.lists(
     st.sampled_from(("a", "b", "/", ":", "*", "?", "**", "*?", *VARIABLES)), max_size=5
 ).map("".join)
 action_pattern = st.sampled_from(
-    ("*", "s3:*", "s3:Get*", "s3:G?tObject", "s3:GetObject", "S3:PUTOBJECT", "iam:*")
+    ("*", "s3:*", "s3:Get*", "s3:G?tObject", "s3:*Object", "s3:GetObject", "S3:PUTOBJECT", "iam:*")
+)
+# Many that begin alike, end within each other, or have a variable after the same text.
+neighbours = st.builds(
+    "arn:aws:s3:::{}{}{}".format,
+    st.sampled_from(
+        ("a", "a/", "a/b", "ab", "${aws:username}", "a${aws:username}", "a/${s3:prefix}")
+    ),
+    st.sampled_from(("", "", "/", "b", "a/b", "/a", "${s3:prefix}")),
+    st.sampled_from(("", "*", "*", "?", "*b", "/*")),
 )
 resource_pattern = st.one_of(
     st.just("*"),
+    neighbours,
+    neighbours,
     glob_text.map(lambda text: f"arn:aws:s3:::{text}"),
     glob_text.map(lambda text: f"arn:aws:s3:::a{text}"),
     st.sampled_from(
@@ -146,7 +161,7 @@ def statements(
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     # Some have enough statements to be indexed by resource.
-    listed = draw(st.lists(statements(), min_size=1, max_size=draw(st.sampled_from((2, 24)))))
+    listed = draw(st.lists(statements(), min_size=1, max_size=draw(st.sampled_from((2, 12, 32)))))
     return {
         "Version": draw(st.sampled_from(("2012-10-17", "2012-10-17", "2008-10-17"))),
         "Statement": listed,
@@ -173,3 +188,21 @@ def requests(draw: st.DrawFn, *, is_prefix: bool = False) -> AccessRequest:
     return AccessRequest(
         principal, draw(st.sampled_from(ACTIONS)), resource, context, is_prefix=is_prefix
     )
+
+
+INDEXINGS: Final = {
+    "as shipped": {"INDEX_MINIMUM": index.INDEX_MINIMUM},
+    "never": dict.fromkeys(("INDEX_MINIMUM", "SHARED_MINIMUM", "ACTION_INDEX_MINIMUM"), 1_000_000),
+    "by resource": {"INDEX_MINIMUM": 1},
+    "by action, together": {"INDEX_MINIMUM": 1, "ACTION_INDEX_MINIMUM": 1},
+    "by action, each": dict.fromkeys(
+        ("INDEX_MINIMUM", "SHARED_MINIMUM", "ACTION_INDEX_MINIMUM"), 1
+    ),
+    "by action, some": {"INDEX_MINIMUM": 3, "SHARED_MINIMUM": 4, "ACTION_INDEX_MINIMUM": 1},
+}
+"""Ways to look for statements, all of which must find the same."""
+
+
+def indexed(name: str) -> AbstractContextManager[Any]:
+    """Index as one of `INDEXINGS` says; sets remember it, so both building and asking belong inside."""
+    return mock.patch.multiple(index, **INDEXINGS[name])

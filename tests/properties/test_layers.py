@@ -4,17 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
-from authz.policy import compile as compile_module
 from authz.policy.applicable import Applicable
 from authz.policy.compile import (
-    HEAD_INDEX_MINIMUM,
     PolicySet,
     QuarantinedPolicy,
     compile_policy,
@@ -25,7 +22,7 @@ from authz.policy.decide import decide
 from authz.policy.decision import Layer, Reason, Verdict
 from authz.policy.explain import explain
 from authz.policy.request import AccessRequest, Principal, PrincipalKind
-from tests.properties.policies import deterministic, requests, statements
+from tests.properties.policies import INDEXINGS, deterministic, indexed, requests, statements
 from tests.reference import evaluator
 from tests.reference.evaluator import Documented, Who
 
@@ -152,11 +149,11 @@ asked_actions = st.sampled_from(
 )
 
 
-@pytest.mark.parametrize("minimum", [1, HEAD_INDEX_MINIMUM], ids=["always indexed", "as shipped"])
+@pytest.mark.parametrize("indexing", INDEXINGS)
 @deterministic
 @given(situations, st.lists(st.tuples(principals(), requests(), asked_actions), min_size=1, max_size=4))  # fmt: skip
-def test_decide_agrees_with_the_reference_evaluator_on_every_layer(minimum, given_, asked):
-    with mock.patch.object(compile_module, "HEAD_INDEX_MINIMUM", minimum):
+def test_decide_agrees_with_the_reference_evaluator_on_every_layer(indexing, given_, asked):
+    with indexed(indexing):
         applicable = applicable_of(given_)
         for (principal, who), request, action in asked:
             request.action = action

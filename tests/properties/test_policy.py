@@ -3,25 +3,25 @@
 import itertools
 import json
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.formats.iam_json import parse_policy
-from authz.policy import compile as compile_module
-from authz.policy.compile import HEAD_INDEX_MINIMUM, PolicySet, compile_policy, compile_policy_set
+from authz.policy.compile import PolicySet, compile_policy, compile_policy_set
 from authz.policy.decide import decide
 from authz.policy.decision import Verdict
 from authz.policy.explain import ElementOutcome, explain
 from authz.policy.patterns import compile_glob
 from authz.policy.request import AccessRequest, Context, Principal, PrincipalKind
 from tests.properties.policies import (
+    INDEXINGS,
     TEXTS,
     deterministic,
     document_lists,
     glob_text,
+    indexed,
     requests,
     statements,
 )
@@ -35,17 +35,44 @@ def compiled(listed: list[dict[str, Any]]) -> PolicySet:
     )
 
 
-@pytest.mark.parametrize("minimum", [1, HEAD_INDEX_MINIMUM], ids=["always indexed", "as shipped"])
+@pytest.mark.parametrize("indexing", INDEXINGS)
 @deterministic
 @given(listed=document_lists, asked=st.lists(requests(), min_size=1, max_size=8))
-def test_decide_agrees_with_the_reference_evaluator(minimum, listed, asked):
-    with mock.patch.object(compile_module, "HEAD_INDEX_MINIMUM", minimum):
+def test_decide_agrees_with_the_reference_evaluator(indexing, listed, asked):
+    with indexed(indexing):
         policies = compiled(listed)
         for request in asked:
             expected = evaluator.evaluate(
                 listed, request.action, request.resource, request.context.find
             )
             assert decide(request, policies).verdict == expected
+
+
+@pytest.mark.parametrize("indexing", [name for name in INDEXINGS if name != "never"])
+@deterministic
+@given(listed=document_lists, asked=st.lists(requests(is_prefix=True), min_size=1, max_size=8))
+def test_questions_about_a_prefix_find_the_same_with_and_without_an_index(indexing, listed, asked):
+    with indexed("never"):
+        policies = compiled(listed)
+        expected = [decide(request, policies).verdict for request in asked]
+    with indexed(indexing):
+        policies = compiled(listed)
+        assert [decide(request, policies).verdict for request in asked] == expected
+
+
+@deterministic
+@given(
+    document_lists, st.lists(requests(), min_size=1, max_size=4), st.sampled_from(list(INDEXINGS))
+)
+def test_an_index_names_the_same_statement_as_a_scan(listed, asked, indexing):
+    with indexed("never"):
+        policies = compiled(listed)
+        expected = [decide(request, policies) for request in asked]
+    with indexed(indexing):
+        policies = compiled(listed)
+        assert [decide(request, policies).statement for request in asked] == [
+            decision.statement for decision in expected
+        ]
 
 
 @deterministic
@@ -95,9 +122,15 @@ EXTENSIONS = [
 ]
 
 
+@pytest.mark.parametrize("indexing", ["never", "by action, each"])
 @deterministic
-@given(document_lists, requests(is_prefix=True))
-def test_a_prefix_is_allowed_only_if_everything_below_it_is(listed, request_):
+@given(listed=document_lists, request_=requests(is_prefix=True))
+def test_a_prefix_is_allowed_only_if_everything_below_it_is(indexing, listed, request_):
+    with indexed(indexing):
+        assert_is_about_everything_below(listed, request_)
+
+
+def assert_is_about_everything_below(listed: list[dict[str, Any]], request_: AccessRequest) -> None:
     policies = compiled(listed)
     decision = decide(request_, policies)
     for extension in EXTENSIONS:

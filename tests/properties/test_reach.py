@@ -1,13 +1,17 @@
 """Random policies and half-known requests: what reach promises, decide keeps, whatever the rest of the request says."""
 
 from typing import Any
+from unittest import mock
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz.policy import index
 from authz.policy.applicable import Applicable
 from authz.policy.compile import PolicySet
 from authz.policy.decide import decide
+from authz.policy.index import INDEX_MINIMUM
 from authz.policy.reach import Certainty, find_certainty, find_reach
 from authz.policy.request import AccessRequest, Context, Principal
 from tests.properties.policies import KEYS, deterministic, document_lists, facts, requests
@@ -51,13 +55,15 @@ def check_promise(
 others_listed = st.lists(facts, min_size=1, max_size=6)
 
 
+@pytest.mark.parametrize("minimum", [1, INDEX_MINIMUM], ids=["always indexed", "as shipped"])
 @deterministic
 @given(document_lists, requests(), known_keys, others_listed, st.booleans())
 def test_what_is_certain_holds_in_every_context_that_agrees(
-    listed, request_, known, others, is_prefix
+    minimum, listed, request_, known, others, is_prefix
 ):
     request_.is_prefix = is_prefix
-    check_promise(compiled(listed), request_, known, others)
+    with mock.patch.object(index, "INDEX_MINIMUM", minimum):
+        check_promise(compiled(listed), request_, known, others)
 
 
 @deterministic

@@ -47,7 +47,10 @@ class Documented:
     resource: Documents = ()
 
 
-ROOT_MAY = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+ROOT_MAY = (
+    "s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy",
+    "authz:GetResourcePolicy", "authz:PutResourcePolicy", "authz:DeleteResourcePolicy",
+)  # fmt: skip
 
 
 def evaluate_all(given: Documented, who: Who, action: str, resource: str, find: Find) -> str:

@@ -7,7 +7,7 @@ follow the specification. Errors are `grpc.RpcError`, untouched.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -111,6 +111,20 @@ class AdminClient:
         raw = request.SerializeToString()
         metadata = self.signed(method, raw) if is_signed else ()
         return self.call_raw(method, raw, answer, metadata=metadata)
+
+    def stream(
+        self, method: str, request: Message, answer: type[Message], *, is_signed: bool = True
+    ) -> Iterator[Any]:
+        """Call a method that answers with many messages; closing what is returned cancels the call."""
+        raw = request.SerializeToString()
+        metadata = self.signed(method, raw) if is_signed else ()
+        messages = self._channel.unary_stream(method, None, answer.FromString)(
+            raw, timeout=TIMEOUT, metadata=metadata
+        )
+        try:
+            yield from messages
+        finally:
+            messages.cancel()
 
     def call_raw(
         self,

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from envoy.service.auth.v3 import external_auth_pb2
 
 from authz.access.entries import UserEntry
+from authz.bootstrap.building import check_resource_document
+from authz.control.resource_policies import ResourcePolicies
 from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
 from authz.identity.principal import ANONYMOUS
 from authz.identity.sigv4 import sign_headers
-from authz.serving import admin_handlers
+from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -20,6 +22,7 @@ from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.http_mappings import RoutesMapping, S3Mapping
 from authz.serving.principal_refs import PrincipalRefs
+from authz.serving.reach import ReachSurface
 from tests.access.world import ACCOUNT, REGION, World
 
 PEER = "ipv4:192.0.2.9:40000"
@@ -64,18 +67,27 @@ class Surfaces:
         authorization = AuthorizationSurface(
             refs, world.authorizer, world.refresher, metrics, clock
         )
-        explanation = ExplanationSurface(refs, world.authorizer, world.refresher, self.gate, clock)
+        explanation = ExplanationSurface(
+            authorization, refs, world.authorizer, world.refresher, self.gate, clock
+        )
+        reach = ReachSurface(
+            refs, world.principals, world.authorizer, world.refresher, self.gate,
+            world.root.owner, anonymous,
+        )  # fmt: skip
         authentication = AuthenticationSurface(
             world.authenticator, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
+        self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
+        users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
         handlers = (
-            admin_handlers.UserHandlers(control.users, ACCOUNT),
+            users,
             admin_handlers.AccessKeyHandlers(control.access_keys, control.users),
             admin_handlers.GroupHandlers(control.groups, control.users, ACCOUNT),
-            admin_handlers.PolicyHandlers(control.policies, ACCOUNT),
-            admin_handlers.AttachmentHandlers(
+            admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
+            admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
+            admin_policy_handlers.AttachmentHandlers(
                 control.attachments, control.users, control.groups, control.policies
             ),
         )
@@ -84,15 +96,19 @@ class Surfaces:
             "authz_v1": {
                 **authorization.methods,
                 **explanation.methods,
+                **reach.methods,
                 **authentication.methods,
             },
-            "admin": AdminSurface(self.gate, ACCOUNT, handlers).methods,
+            "admin": AdminSurface(self.gate, ACCOUNT, handlers, users.find_boundary).methods,
         }
         self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}
 
     async def send(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None) -> bytes:
         answer = self.methods[path](raw, Call(path, metadata or {}, PEER))
         return answer if isinstance(answer, bytes) else await answer
+
+    def stream(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None):
+        return self.methods[path](raw, Call(path, metadata or {}, PEER))
 
     async def ask(self, path: str, request, answer, metadata=None):
         return answer.FromString(await self.send(path, request.SerializeToString(), metadata))

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from authz.errors import InvalidError
+from authz.formats.admin_v1_policies import HolderKind
 from authz.serving.admin import SERVICES, list_methods
 from authz.serving.admin_requirements import REQUIREMENTS, find_requirement, resource_of
 from authz.wire.authz.admin.v1 import (
@@ -12,6 +13,7 @@ from authz.wire.authz.admin.v1 import (
     attachment_service_pb2,
     group_service_pb2,
     policy_service_pb2,
+    resource_policy_service_pb2,
     user_service_pb2,
 )
 
@@ -22,7 +24,11 @@ ACCOUNT = "000000000000"
 
 def choices_of(kind) -> list[str]:
     oneofs = kind.DESCRIPTOR.oneofs
-    return [field.name for field in oneofs[0].fields] if oneofs else []
+    if oneofs:
+        return [field.name for field in oneofs[0].fields]
+    return (
+        [kind.value for kind in HolderKind] if "resource" in kind.DESCRIPTOR.fields_by_name else []
+    )
 
 
 @pytest.mark.parametrize(("path", "name", "kind"), METHODS, ids=[path for path, _, _ in METHODS])
@@ -39,14 +45,15 @@ def test_every_row_belongs_to_a_method():
 
 def test_all_services_of_the_package_are_served():
     assert {service.name for service in SERVICES} == {
-        "UserService", "AccessKeyService", "GroupService", "PolicyService", "AttachmentService",
+        "UserService", "AccessKeyService", "GroupService", "PolicyService", "ResourcePolicyService",
+        "AttachmentService",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("key", REQUIREMENTS)
 def test_a_row_speaks_both_vocabularies(key):
     needed = REQUIREMENTS[key]
-    assert re.fullmatch(r"iam:[A-Z][A-Za-z]+", needed.action)
+    assert re.fullmatch(r"(iam|s3|authz):[A-Z][A-Za-z]+", needed.action)
     assert needed.admin_action is None or re.fullmatch(r"admin:[A-Z][A-Za-z]+", needed.admin_action)
 
 
@@ -96,6 +103,30 @@ def test_a_row_names_a_text_field_of_its_request(path, name, kind):
             "iam:ListEntitiesForPolicy",
             "policy/p",
         ),
+        (
+            "UserService/PutPermissionsBoundary",
+            user_service_pb2.PutPermissionsBoundaryRequest(user_name="bob", policy_name="devs"),
+            "iam:PutUserPermissionsBoundary",
+            "user/bob",
+        ),
+        (
+            "UserService/DeletePermissionsBoundary",
+            user_service_pb2.DeletePermissionsBoundaryRequest(user_name="bob"),
+            "iam:DeleteUserPermissionsBoundary",
+            "user/bob",
+        ),
+        (
+            "PolicyService/CreatePolicyVersion",
+            policy_service_pb2.CreatePolicyVersionRequest(policy_name="p", set_as_default=True),
+            "iam:CreatePolicyVersion",
+            "policy/p",
+        ),
+        (
+            "PolicyService/SetDefaultPolicyVersion",
+            policy_service_pb2.SetDefaultPolicyVersionRequest(policy_name="p", version=2),
+            "iam:SetDefaultPolicyVersion",
+            "policy/p",
+        ),
     ],
 )  # fmt: skip
 def test_a_call_is_about_what_it_names(method, request_message, action, resource):
@@ -110,3 +141,40 @@ def test_a_call_that_does_not_say_what_it_is_about_is_refused():
             f"{PACKAGE}AttachmentService/AttachPolicy", attachment_service_pb2.AttachPolicyRequest()
         )
     assert caught.value.field == "target"
+
+
+@pytest.mark.parametrize(
+    ("resource", "prefix", "noun"),
+    [("arn:aws:s3:::photos", "s3", "BucketPolicy"), ("arn:aws:orders:::order/7", "authz", "ResourcePolicy")],
+)  # fmt: skip
+@pytest.mark.parametrize("verb", ["Put", "Get", "Delete"])
+def test_a_resource_policy_is_asked_about_on_its_resource(verb, resource, prefix, noun):
+    name = f"{verb}ResourcePolicy"
+    message = getattr(resource_policy_service_pb2, f"{name}Request")(resource=resource)
+    needed = find_requirement(f"{PACKAGE}ResourcePolicyService/{name}", message)
+    assert (needed.action, needed.admin_action) == (f"{prefix}:{verb}{noun}", None)
+    assert resource_of(needed, message, ACCOUNT) == resource
+
+
+def test_resource_policies_are_listed_as_a_whole():
+    message = resource_policy_service_pb2.ListResourcePoliciesRequest()
+    needed = find_requirement(f"{PACKAGE}ResourcePolicyService/ListResourcePolicies", message)
+    assert needed.action == "authz:ListResourcePolicies"
+    assert resource_of(needed, message, ACCOUNT) == "*"
+
+
+@pytest.mark.parametrize("verb", ["Put", "Get", "Delete"])
+def test_what_can_have_no_resource_policy_is_refused_before_the_gate(verb):
+    name = f"{verb}ResourcePolicy"
+    message = getattr(resource_policy_service_pb2, f"{name}Request")(
+        resource="arn:aws:s3:us-east-1:000000000000:photos"
+    )
+    with pytest.raises(InvalidError) as caught:
+        find_requirement(f"{PACKAGE}ResourcePolicyService/{name}", message)
+    assert caught.value.field == "resource"
+
+
+def test_no_action_of_minio_lifts_a_boundary():
+    rows = {k: needed for k, needed in REQUIREMENTS.items() if "Boundary" in needed.action}
+    assert len(rows) == 2
+    assert {needed.admin_action for needed in rows.values()} == {None}

@@ -6,6 +6,7 @@ from authz.errors import ForbiddenError, InvalidError, ParseError
 from authz.policy.request import Principal, PrincipalKind
 from authz.serving.admin import AdminSurface, list_methods
 from authz.serving.call import Call
+from authz.serving.gate import no_facts
 from authz.wire.authz.admin.v1 import attachment_service_pb2, user_service_pb2
 
 ACCOUNT = "000000000000"
@@ -25,10 +26,14 @@ class NotedGate:
 
     def __init__(self, *, is_open=True):
         self.asked = []
+        self.facts = no_facts
         self.is_open = is_open
 
-    async def admit(self, call, raw, action, admin_action, resource, *, also=(), facts=None):
+    async def admit(
+        self, call, raw, action, admin_action, resource, *, also=(), find_facts=no_facts
+    ):
         self.asked.append((call.method, raw, action, admin_action, resource))
+        self.facts = find_facts
         if not self.is_open:
             raise ForbiddenError("closed")
         return ROOT
@@ -43,9 +48,14 @@ class EveryHandler:
     def __getattr__(self, name):
         async def handler(request):
             self.reached.append(name)
-            return user_service_pb2.GetUserResponse(user=user_service_pb2.User(name=request.name))
+            user = user_service_pb2.User(name=getattr(request, "name", ""))
+            return user_service_pb2.GetUserResponse(user=user)
 
         return handler
+
+
+async def unbounded(user_name) -> str:
+    return ""
 
 
 def a_call(path=GET_USER) -> Call:
@@ -54,7 +64,7 @@ def a_call(path=GET_USER) -> Call:
 
 async def test_a_call_passes_the_gate_with_its_bytes_and_then_reaches_its_handler():
     gate, handlers = NotedGate(), EveryHandler()
-    surface = AdminSurface(gate, ACCOUNT, [handlers])
+    surface = AdminSurface(gate, ACCOUNT, [handlers], unbounded)
     raw = user_service_pb2.GetUserRequest(name="alice").SerializeToString()
     answer = user_service_pb2.GetUserResponse.FromString(
         await surface.methods[GET_USER](raw, a_call())
@@ -69,7 +79,7 @@ async def test_a_call_passes_the_gate_with_its_bytes_and_then_reaches_its_handle
 @pytest.mark.parametrize("path", [path for path, _, _ in list_methods()])
 async def test_no_method_gets_past_a_closed_gate(path):
     gate, handlers = NotedGate(is_open=False), EveryHandler()
-    surface = AdminSurface(gate, ACCOUNT, [handlers])
+    surface = AdminSurface(gate, ACCOUNT, [handlers], unbounded)
     # Field 2 as text is a target where one is needed, and fits or is unknown everywhere else.
     raw = attachment_service_pb2.AttachPolicyRequest(user_name="x").SerializeToString()
     with pytest.raises((ForbiddenError, InvalidError, ParseError)):
@@ -79,7 +89,7 @@ async def test_no_method_gets_past_a_closed_gate(path):
 
 async def test_a_call_that_does_not_say_what_it_is_about_reaches_neither_gate_nor_handler():
     gate, handlers = NotedGate(), EveryHandler()
-    surface = AdminSurface(gate, ACCOUNT, [handlers])
+    surface = AdminSurface(gate, ACCOUNT, [handlers], unbounded)
     with pytest.raises(InvalidError):
         await surface.methods["/authz.admin.v1.AttachmentService/AttachPolicy"](b"", a_call())
     with pytest.raises(ParseError):
@@ -89,4 +99,64 @@ async def test_a_call_that_does_not_say_what_it_is_about_reaches_neither_gate_no
 
 def test_a_method_without_a_handler_stops_the_start():
     with pytest.raises(NotImplementedError):
-        AdminSurface(NotedGate(), ACCOUNT, [])
+        AdminSurface(NotedGate(), ACCOUNT, [], unbounded)
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "boundary"),
+    [
+        ("UserService/CreateUser", user_service_pb2.CreateUserRequest(name="bob", permissions_boundary="devs"), "devs"),
+        ("UserService/CreateUser", user_service_pb2.CreateUserRequest(name="bob"), None),
+        (
+            "UserService/PutPermissionsBoundary",
+            user_service_pb2.PutPermissionsBoundaryRequest(user_name="bob", policy_name="devs"),
+            "devs",
+        ),
+        (
+            "UserService/DeletePermissionsBoundary",
+            user_service_pb2.DeletePermissionsBoundaryRequest(user_name="bob"),
+            "of-bob",
+        ),
+        (
+            "AttachmentService/AttachPolicy",
+            attachment_service_pb2.AttachPolicyRequest(policy_name="p", user_name="bob"),
+            "of-bob",
+        ),
+        (
+            "AttachmentService/DetachPolicy",
+            attachment_service_pb2.DetachPolicyRequest(policy_name="p", user_name="bob"),
+            "of-bob",
+        ),
+        (
+            "AttachmentService/AttachPolicy",
+            attachment_service_pb2.AttachPolicyRequest(policy_name="p", group_name="bob"),
+            None,
+        ),
+        ("UserService/DeleteUser", user_service_pb2.DeleteUserRequest(name="bob"), None),
+    ],
+)  # fmt: skip
+async def test_the_boundary_is_a_condition_value_where_aws_has_it(path, message, boundary):
+    async def find_boundary(user_name) -> str:
+        return f"arn:aws:iam::{ACCOUNT}:policy/of-{user_name}"
+
+    gate = NotedGate()
+    surface = AdminSurface(gate, ACCOUNT, [EveryHandler()], find_boundary)
+    path = f"/authz.admin.v1.{path}"
+    await surface.methods[path](message.SerializeToString(), a_call(path))
+    expected = (f"arn:aws:iam::{ACCOUNT}:policy/{boundary}",) if boundary else None
+    assert (await gate.facts()).get("iam:permissionsboundary") == expected
+
+
+async def test_nothing_stored_is_read_for_a_caller_who_is_not_let_in():
+    asked = []
+
+    async def find_boundary(user_name) -> str:
+        asked.append(user_name)
+        return ""
+
+    surface = AdminSurface(NotedGate(is_open=False), ACCOUNT, [EveryHandler()], find_boundary)
+    path = "/authz.admin.v1.UserService/DeletePermissionsBoundary"
+    raw = user_service_pb2.DeletePermissionsBoundaryRequest(user_name="bob").SerializeToString()
+    with pytest.raises(ForbiddenError):
+        await surface.methods[path](raw, a_call(path))
+    assert asked == []

@@ -1,17 +1,16 @@
 """Internal services ask: by name, ARN or key, one or a thousand, on a revision they name."""
 
 import asyncio
+import json
 
 import pytest
 
 from authz.errors import (
-    ForbiddenError,
     InvalidError,
     ParseError,
-    UnauthenticatedError,
     UnavailableError,
 )
-from authz.identity.records import Status, TargetKind
+from authz.identity.records import Status
 from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
 from tests.access.world import (
@@ -20,16 +19,13 @@ from tests.access.world import (
     OBJECT,
     PUT,
     ROOT_ID,
-    ROOT_SECRET,
     following,
     policy,
     until,
 )
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
 
-AUTHORIZE, BATCH, EXPLAIN = (
-    f"{AUTHORIZATION}/{name}" for name in ("Authorize", "BatchAuthorize", "Explain")
-)
+AUTHORIZE, BATCH = (f"{AUTHORIZATION}/{name}" for name in ("Authorize", "BatchAuthorize"))
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/alice"
 INVALID, UNAVAILABLE, EXHAUSTED = 3, 14, 8
 
@@ -279,53 +275,21 @@ async def test_a_user_disabled_while_a_batch_loads_is_disabled_in_it(batch, cred
     assert await overtaken(world, batch, change, check) == [DISABLED]
 
 
-@pytest.mark.parametrize("path", [AUTHORIZE, BATCH, EXPLAIN])
+@pytest.mark.parametrize("path", [AUTHORIZE, BATCH])
 async def test_bytes_that_are_no_message_are_refused(surfaces, path):
     with pytest.raises(ParseError):
         await surfaces.send(path, b"\xff\xff")
 
 
-# --- explain ---
-
-
-def explain_request(**principal) -> bytes:
-    return wire.ExplainRequest(check=a_check(**principal)).SerializeToString()
-
-
-async def test_explanations_are_for_signed_callers_only(surfaces, credential):
-    with pytest.raises(UnauthenticatedError):
-        await surfaces.send(EXPLAIN, explain_request())
-    raw = explain_request()
-    with pytest.raises(ForbiddenError):
-        await surfaces.send(EXPLAIN, raw, surfaces.signed(EXPLAIN, raw, credential))
-
-
-async def test_an_explanation_shows_the_statement_that_decided(surfaces, credential, world):
-    await world.control.policies.create("explain", policy(action="iam:SimulatePrincipalPolicy"))
-    await world.control.attachments.attach("explain", TargetKind.USER, "alice")
+async def test_nobody_in_particular_is_decided_by_the_policies_of_resources(ask, batch, world):
+    assert verdict(await ask(anonymous=True)) == NO_MATCH
+    public = {"Effect": "Allow", "Principal": "*", "Action": GET, "Resource": "arn:aws:s3:::b/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": public})
+    await world.resource_policies.put("arn:aws:s3:::b", document)
     await world.settle()
-    raw = explain_request()
-    signed = surfaces.signed(EXPLAIN, raw, credential)
-    answer = wire.ExplainResponse.FromString(await surfaces.send(EXPLAIN, raw, signed))
-    assert verdict(answer.decision) == ALLOWED
-    matched = {
-        policy.policy_arn.rpartition("/")[2]: [one.matched for one in policy.statements]
-        for policy in answer.policies
-    }
-    assert matched == {"gets": [True], "explain": [False]}
-
-
-@pytest.mark.parametrize(
-    ("principal", "expected"),
-    [
-        ({"user_name": "nobody"}, UNKNOWN),
-        ({"access_key_id": "UNKNOWNKEY"}, UNKNOWN),
-        ({"access_key_id": ROOT_ID}, ("ALLOWED", "ROOT")),
-        ({"user_name": "alice"}, ALLOWED),
-    ],
-)
-async def test_everybody_can_be_explained(surfaces, credential, principal, expected):
-    raw = explain_request(**principal)
-    signed = surfaces.signed(EXPLAIN, raw, (ROOT_ID, ROOT_SECRET))
-    answer = wire.ExplainResponse.FromString(await surfaces.send(EXPLAIN, raw, signed))
-    assert verdict(answer.decision) == expected
+    assert verdict(await ask(anonymous=True)) == ("ALLOWED", "RESOURCE_POLICY")
+    answers = await batch(a_check(anonymous=True), a_check(PUT, anonymous=True))
+    assert [verdict(answer.decision) for answer in answers] == [
+        ("ALLOWED", "RESOURCE_POLICY"),
+        NO_MATCH,
+    ]

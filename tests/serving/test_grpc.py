@@ -1,4 +1,4 @@
-"""The gRPC transport on a real port: statuses and details, health, reflection, limits, and an orderly end."""
+"""The gRPC transport on a real port: statuses and details, streams, health, reflection, limits, an orderly end."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -19,6 +19,7 @@ from authz.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from authz.serving.grpc import transport
 from authz.serving.grpc.server import GrpcConfig, GrpcServer
 from authz.telemetry.metrics import Metrics
 from tests.access.world import until
@@ -49,10 +50,14 @@ class Echo:
         self.started = asyncio.Event()
         self.may_end = asyncio.Event()
         self.calls: list = []
+        self.sent = 0
+        self.streams = 0
         self.methods = {
             f"/{SERVICE}/{name}": method
             for name, method in {
                 "Now": self.now, "Later": self.later, "Wait": self.wait,
+                "Each": self.each, "Endless": self.endless, "EachStuck": self.each_stuck,
+                **{f"{kind}Midway": self.failing_midway(error) for kind, (error, _) in ERRORS.items()},
                 **{kind: self.failing(error) for kind, (error, _) in ERRORS.items()},
                 **{f"{kind}Later": self.failing_later(error) for kind, (error, _) in ERRORS.items()},
             }.items()
@@ -70,6 +75,36 @@ class Echo:
         self.started.set()
         await self.may_end.wait()
         return raw
+
+    async def each(self, raw, call):
+        for byte in raw:
+            yield bytes([byte])
+
+    async def endless(self, raw, call):
+        self.streams += 1
+        try:
+            while True:
+                self.sent += 1
+                yield bytes(10_000)
+        finally:
+            self.streams -= 1
+
+    async def each_stuck(self, raw, call):
+        self.streams += 1
+        try:
+            yield raw
+            self.started.set()
+            await asyncio.Event().wait()
+        finally:
+            self.streams -= 1
+
+    @staticmethod
+    def failing_midway(error):
+        async def method(raw, call):
+            yield raw
+            raise error
+
+        return method
 
     @staticmethod
     def failing(error):
@@ -116,8 +151,11 @@ class Running:
         request = health_pb2.HealthCheckRequest(service=service)
         return (await stub.Check(request, timeout=10)).status
 
-    def handled(self, name, code) -> float:
-        return self.metrics.rpc_handled.values.get(("unary", SERVICE, name, code), 0)
+    def stream(self, name, raw=b""):
+        return self.channel.unary_stream(f"/{SERVICE}/{name}", None, None)(raw, timeout=30)
+
+    def handled(self, name, code, kind="unary") -> float:
+        return self.metrics.rpc_handled.values.get((kind, SERVICE, name, code), 0)
 
 
 @asynccontextmanager
@@ -217,6 +255,68 @@ async def test_a_call_that_the_client_gives_up_is_counted_as_cancelled(grpc_serv
     await grpc_server.echo.started.wait()
     call.cancel()
     await until(lambda: grpc_server.handled("Wait", "CANCELLED") == 1)
+
+
+async def test_a_stream_sends_what_it_makes_and_is_counted(grpc_server):
+    assert [message async for message in grpc_server.stream("Each", b"abc")] == [b"a", b"b", b"c"]
+    assert [message async for message in grpc_server.stream("Each")] == []
+    await until(lambda: grpc_server.handled("Each", "OK", "server_streaming") == 2)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+async def test_an_error_within_a_stream_comes_after_what_was_sent(grpc_server, kind):
+    error, code = ERRORS[kind]
+    call = grpc_server.stream(f"{kind}Midway", b"x")
+    assert await call.read() == b"x"
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await call.read()
+    assert failed.value.code() is code
+    assert failed.value.details() == getattr(error, "message", "internal error")
+    await until(lambda: grpc_server.handled(f"{kind}Midway", code.name, "server_streaming") == 1)
+
+
+@pytest.mark.parametrize("name", ["Endless", "EachStuck"])
+async def test_a_stream_ends_when_its_client_goes(grpc_server, name):
+    call = grpc_server.stream(name)
+    await call.read()
+    await until(lambda: grpc_server.echo.streams == 1)
+    call.cancel()
+    await until(lambda: grpc_server.echo.streams == 0)
+    await until(lambda: grpc_server.handled(name, "CANCELLED", "server_streaming") == 1)
+
+
+async def test_a_stream_goes_no_faster_than_its_client_reads(grpc_server):
+    call = grpc_server.stream("Endless")
+    seen = -1
+    while seen != grpc_server.echo.sent:
+        seen = grpc_server.echo.sent
+        await asyncio.sleep(0.1)
+    for _ in range(2 * seen):
+        await call.read()
+    assert grpc_server.echo.sent > seen
+    call.cancel()
+
+
+async def test_a_stream_gives_up_on_a_client_that_does_not_read(grpc_server, monkeypatch):
+    monkeypatch.setattr(transport, "READ_LIMIT", 0.05)
+    call = grpc_server.stream("Endless")
+    await until(lambda: grpc_server.echo.streams == 1)
+    await until(lambda: grpc_server.echo.streams == 0)
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        assert [message async for message in call]
+    assert failed.value.code() is CODE.UNAVAILABLE
+
+
+async def test_a_stream_that_does_not_end_is_cut_off_when_the_server_stops():
+    one = Running(grace_period=0.05)
+    await one.server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{one.server.port}") as one.channel:
+        call = one.stream("EachStuck", b"x")
+        assert await call.read() == b"x"
+        await one.server.stop()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await call.read()
+        await until(lambda: one.echo.streams == 0)
 
 
 async def test_health_follows_readiness_for_every_service(grpc_server):

@@ -1,45 +1,94 @@
-"""Health, readiness and metrics over a real HTTP port."""
+"""Health, readiness and metrics, and requests about bucket policies, over a real HTTP port."""
 
 import asyncio
+import json
+from ipaddress import ip_network
+from typing import NamedTuple
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from authz.errors import InvalidError
+from authz.identity.http import HttpRequest
+from authz.serving.bucket_policies import BODY_LIMIT
+from authz.serving.http import bucket_policies as adapter
+from authz.serving.http import server as http_server
 from authz.serving.http.app import build_app
+from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.serving.http.server import HttpServer
 from authz.telemetry.metrics import Metrics
+from tests.access.world import until
+from tests.serving.bucket_clients import (
+    BOX,
+    HOST,
+    Client,
+    a_bucket_policy,
+    build_bucket_policies,
+    statement,
+)
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+class Answered(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class Site:
     """The server, with a switch for what keeps the service from answering."""
 
-    def __init__(self) -> None:
+    def __init__(self, world, *, proxies: str = "127.0.0.1") -> None:
         self.metrics = Metrics()
         self.problems: list[str] = []
-        self.server = HttpServer("127.0.0.1:0", build_app(self.metrics, lambda: self.problems))
-
-    async def get(self, path, *, method="GET", accept="*/*") -> tuple[int, dict[str, str], bytes]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        self.client = Client(build_bucket_policies(world), world.clock)
+        self.app = BucketPoliciesApp(
+            self.client.surface, proxies=[ip_network(proxies)], trusted_hops=0
         )
-        writer.write(head.encode())
+        app = build_app(self.metrics, lambda: self.problems, self.app)
+        self.server = HttpServer("127.0.0.1:0", app)
+
+    async def get(self, path, *, method="GET", accept="*/*") -> Answered:
+        head = f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+        return await self.send(head.encode())
+
+    async def send(self, raw: bytes) -> Answered:
+        """Send these bytes and return the one answer before the connection ends."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write(raw)
         async with asyncio.timeout(10):
             answer = await reader.read()
         writer.close()
         lines, _, body = answer.partition(b"\r\n\r\n")
         status, *headers = lines.decode().split("\r\n")
         pairs = (header.partition(": ") for header in headers)
-        return int(status.split()[1]), {name.lower(): value for name, _, value in pairs}, body
+        return Answered(
+            int(status.split()[1]), {name.lower(): value for name, _, value in pairs}, body
+        )
+
+    async def ask(self, *args, **parts) -> Answered:
+        """Send a request about a bucket policy, signed by root."""
+        return await self.send(on_the_wire(self.client.request(*args, **parts)))
+
+
+def on_the_wire(request: HttpRequest, *, chunked: bool = False) -> bytes:
+    headers = {**request.headers, "connection": "close"}
+    body = request.body or b""
+    if chunked:
+        headers["transfer-encoding"] = "chunked"
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    elif "content-length" not in headers:
+        headers["content-length"] = str(len(body))
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    target = f"{request.path}?{request.query}"
+    return f"{request.method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
 @pytest.fixture
-async def site():
-    one = Site()
+async def site(world):
+    one = Site(world)
     await one.server.start()
     yield one
     await one.server.stop()
@@ -138,9 +187,158 @@ async def test_a_host_that_is_not_ours_is_said_in_one_sentence():
         await HttpServer("192.0.2.1:0", None).start()
 
 
-async def test_a_server_that_stops_at_once_stops(site):
-    one = Site()
+async def test_a_server_that_stops_at_once_stops(world):
+    one = Site(world)
     await one.server.start()
     await one.server.stop()
     with pytest.raises(ConnectionError):
         await asyncio.open_connection("127.0.0.1", one.server.port)
+
+
+# --- bucket policies ----------------------------------------------------------------------------------------
+
+
+async def test_a_bucket_policy_is_set_and_read_over_the_wire(site):
+    document = a_bucket_policy()
+    put = await site.ask("PUT", body=document)
+    assert (put.status, put.body) == (204, b"")
+    assert "content-length" not in put.headers
+    got = await site.ask()
+    assert (got.status, got.body) == (200, document)
+    assert got.headers["content-type"] == "application/json"
+    status = await site.ask(query="policyStatus")
+    assert b"<IsPublic>true</IsPublic>" in status.body
+    assert (await site.ask("DELETE")).status == 204
+    assert (await site.ask()).status == 404
+
+
+async def test_a_body_may_come_in_chunks_of_http(site):
+    request = site.client.request("PUT", body=a_bucket_policy())
+    assert (await site.send(on_the_wire(request, chunked=True))).status == 204
+
+
+async def test_a_signature_is_over_the_bytes_of_path_query_and_headers(site):
+    raw = {"x-amz-meta-note": "gr\u00fc\u00df  dich", "x-amz-meta-empty": ""}
+    request = site.client.request(
+        "PUT", "/b%6fx", "policy&y=a%2fb+c&x", a_bucket_policy(), signed=raw
+    )
+    assert (await site.send(on_the_wire(request))).status == 204
+    assert (await site.ask()).status == 200
+
+
+async def test_an_answer_to_head_has_no_body(site):
+    answer = await site.ask("HEAD")
+    assert (answer.status, answer.body) == (405, b"")
+
+
+async def test_headers_that_are_sent_twice_are_seen_to_be(site):
+    raw = on_the_wire(site.client.request())
+    twice = raw.replace(b"connection:", b"x-amz-date: 20000101T000000Z\r\nconnection:")
+    assert (await site.send(twice)).status == 400
+    two_hosts = raw.replace(b"connection:", b"host: other\r\nconnection:")
+    assert (await site.send(two_hosts)).status == 400
+
+
+FROM_ABROAD = {"x-forwarded-for": "198.51.100.1, 192.0.2.7", "x-forwarded-proto": "https"}
+
+
+async def seen_from(site, headers) -> list[int]:
+    """Return the answers to requests allowed from 192.0.2.7 only, and by TLS only."""
+    network = {"IpAddress": {"aws:SourceIp": "192.0.2.7"}}
+    by_address = statement("*", "s3:GetBucketPolicy", BOX, Condition=network)
+    by_scheme = statement(
+        "*", "s3:GetBucketPolicyStatus", BOX, Condition={"Bool": {"aws:SecureTransport": "true"}}
+    )
+    assert (await site.ask("PUT", body=a_bucket_policy(by_address, by_scheme))).status == 204
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    seen = []
+    for query in ("policy", "policyStatus"):
+        head = f"GET /box?{query} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n{lines}\r\n"
+        seen.append((await site.send(head.encode())).status)
+    return seen
+
+
+async def test_a_proxy_of_ours_says_who_the_client_is_and_how_it_came(site):
+    assert await seen_from(site, FROM_ABROAD) == [200, 200]
+    assert await seen_from(site, {}) == [403, 403]
+    assert await seen_from(site, {"x-forwarded-for": "192.0.2.7, 198.51.100.1"}) == [403, 403]
+
+
+async def test_anybody_else_says_nothing_of_the_kind(world):
+    one = Site(world, proxies="203.0.113.0/24")
+    await one.server.start()
+    assert await seen_from(one, FROM_ABROAD) == [403, 403]
+    await one.server.stop()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz"])
+async def test_a_bucket_called_like_a_page_of_ours_is_a_bucket(site, path):
+    answer = await site.get(f"{path}?policy")
+    assert answer.status == 403
+    assert b"<Code>AccessDenied</Code>" in answer.body
+    for query in ("%70olicy", "x", "Policy", "=policy"):
+        assert (await site.get(f"{path}?{query}")).status == 404
+
+
+async def test_other_requests_with_a_query_are_nobodys(site):
+    for target in ("/box?acl", "/box?policies", "/?list-type=2", "/box/k?versionId=policy"):
+        assert (await site.get(target)).status == 404
+
+
+async def test_a_body_beyond_the_limit_is_not_read_to_its_end(site):
+    request = site.client.request("PUT", body=a_bucket_policy())
+    request.headers["content-length"] = str(10**9)
+    raw = on_the_wire(request) + b" " * BODY_LIMIT
+    answer = await site.send(raw)
+    assert answer.status == 400
+    assert b"<Code>EntityTooLarge</Code>" in answer.body
+
+
+async def test_a_body_that_trickles_is_given_up(site, monkeypatch):
+    monkeypatch.setattr(adapter, "BODY_SECONDS", 0.05)
+    request = site.client.request("PUT", body=a_bucket_policy())
+    raw = on_the_wire(request)
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    writer.write(raw[:-1])
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(b"</Error>")
+    writer.close()
+    assert b"<Code>RequestTimeout</Code>" in answer
+
+
+async def test_a_head_that_trickles_is_given_up_and_one_that_is_too_long(site, monkeypatch):
+    monkeypatch.setattr(http_server, "KEEP_ALIVE", 0.05)
+    for beginning in (b"", b"GET /livez HTTP/1.1\r\nHost:"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+        writer.write(beginning)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+    monkeypatch.undo()
+    long = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 50_000
+    assert (await site.send(long)).status == 400
+    assert (await site.get("/livez")).status == 200
+
+
+async def test_a_connection_is_kept_for_the_next_request(site, monkeypatch):
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    for _ in range(3):
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_only_so_many_requests_are_held_at_a_time(site, monkeypatch):
+    monkeypatch.setattr(adapter, "MAX_IN_FLIGHT", 1)
+    raw = on_the_wire(site.client.request("PUT", body=a_bucket_policy()))
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    writer.write(raw[:-1])
+    await until(lambda: site.app._in_flight == 1)
+    assert (await site.ask()).status == 503
+    assert (await site.get("/livez")).status == 200
+    writer.write(raw[-1:])
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 204")
+    writer.close()
+    assert json.loads((await site.ask()).body)["Statement"]

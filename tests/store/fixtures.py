@@ -34,6 +34,7 @@ class Control:
     """All use cases over one store."""
 
     def __init__(self, store: Store) -> None:
+        self.store = store
         self.clock = ManualClock()
         self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
         self.users = Users(store, self.clock)

@@ -10,7 +10,7 @@ One JSON file a service in `data/`, one action a line:
 - `resources`: resource type → ARN, where `{name}` stands for text without `/` and `{name+}` for any text;
 - `actions`: name → `level` (`read`, `write`, `list`, `tagging`, `permissions`), `resources` (its types; missing
   for an action that is about no single resource), `keys` (besides those of the service and the global `aws:`
-  ones), `origin` (`minio` where AWS has no such action).
+  ones), `origin` (`minio` or `authz` where AWS has no such action).
 
 `data/keys.json` has a line a condition key: `type`, `from` (`server`, `identity`, `request`, or `resource` for
 what only the store knows), and where they hold `many` (a set of values), `always` (in every request), `set`

@@ -18,15 +18,12 @@ class Level(StrEnum):
     GRANTING = "permissions"
 
 
-CHANGING = frozenset({Level.WRITE, Level.GRANTING})
-"""Levels of actions that change something that matters."""
-
-
 class Origin(StrEnum):
     """Who defines an action."""
 
     AWS = "aws"
     MINIO = "minio"
+    AUTHZ = "authz"
 
 
 class KeyType(StrEnum):

@@ -128,10 +128,14 @@ def _positive(key: str, match: Match, missing: Test) -> Test:
     def test(context: Context) -> Outcome:
         values = context.find(key)
         if not values:
-            return missing(context)
-        if len(values) == 1:
-            return match(values[0], context)
-        return any_of(match(value, context) for value in values)
+            outcome = missing(context)
+        elif len(values) == 1:
+            outcome = match(values[0], context)
+        else:
+            outcome = any_of(match(value, context) for value in values)
+        if outcome is UNEVALUABLE:
+            context.unevaluable += 1
+        return outcome
 
     return test
 
@@ -151,7 +155,10 @@ def _quantified(
     def compile_quantified(key: str, match: Match, missing: Test) -> Test:
         def test(context: Context) -> Outcome:
             values = context.find(key)
-            return evaluate(match, values, context) if values else missing(context)
+            outcome = evaluate(match, values, context) if values else missing(context)
+            if outcome is UNEVALUABLE:
+                context.unevaluable += 1
+            return outcome
 
         return test
 

@@ -2,7 +2,8 @@
 
 Slow and allocating, for people: `Explain`, the simulator, the console. It walks the documents element by
 element instead of using the index of `decide`, and tries every listed pattern by itself; a property test holds
-the two to the same answer. Single statements are `elements.py`, what would have to change is `changes.py`.
+the two to the same answer. Single statements are `elements.py`, what would have to change is `changes.py`, and
+what applies if something else were in force is `hypothesis.py`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ from authz.policy.explain.elements import (
     ElementOutcome,
     StatementExplanation,
 )
+from authz.policy.explain.facts import Fact, FactSource, list_facts
+from authz.policy.explain.hypothesis import Hypothesis
 from authz.policy.explain.layers import ExplainedSet, PolicyExplanation, explain_set
 from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, PrincipalKind
@@ -35,9 +38,13 @@ __all__ = [
     "ElementExplanation",
     "ElementOutcome",
     "Explanation",
+    "Fact",
+    "FactSource",
+    "Hypothesis",
     "PolicyExplanation",
     "StatementExplanation",
     "explain",
+    "list_facts",
 ]
 
 
@@ -72,7 +79,9 @@ def explain(request: AccessRequest, policies: PolicySet | Applicable) -> Explana
         decision=decision,
         policies=tuple(policy for one in explained for policy in one.policies),
         nearest=find_nearest(missing[0]) if is_implicit else None,
-        changes=() if decision.is_allowed else describe_changes(request, explained, missing),
+        changes=()
+        if decision.is_allowed
+        else describe_changes(request, explained, missing, _by_itself(applicable)),
     )
 
 
@@ -92,14 +101,18 @@ def _find_grant(
     named = [
         allow for one in explained if one.layer is Layer.RESOURCE_POLICY for allow in one.allows
     ]
-    by_itself = Naming.ITSELF if applicable.is_derived else Naming.USER
-    direct = [decision for decision, naming in named if naming >= by_itself]
+    direct = [decision for decision, naming in named if naming >= _by_itself(applicable)]
     if direct:
         return direct[0], True
     own = [allow for one in explained if one.layer is Layer.IDENTITY for allow in one.allows]
     if kind is PrincipalKind.ROOT:
         return ROOT, False
     return next((decision for decision, _ in (*own, *named)), None), False
+
+
+def _by_itself(applicable: Applicable) -> Naming:
+    """Return how a policy of the resource must at least name who asks to grant by itself."""
+    return Naming.ITSELF if applicable.is_derived else Naming.USER
 
 
 def _find_missing(

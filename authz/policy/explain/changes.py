@@ -13,6 +13,7 @@ from authz.policy.decision import Layer, StatementRef
 from authz.policy.explain.elements import ElementOutcome, StatementExplanation
 from authz.policy.explain.layers import ExplainedSet
 from authz.policy.model import Effect
+from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, PrincipalKind
 
 _SOURCES: Final = {
@@ -22,6 +23,14 @@ _SOURCES: Final = {
     Layer.SERVICE_ACCOUNT_POLICY: "the service account's own policy",
     Layer.RESOURCE_POLICY: "a policy of the resource",
 }
+
+_NAMED_ANEW: Final = {
+    PrincipalKind.ANONYMOUS: Naming.ITSELF,
+    PrincipalKind.USER: Naming.USER,
+    PrincipalKind.ASSUMED_ROLE: Naming.ROLE,
+    PrincipalKind.ROOT: Naming.USER,
+}
+"""Who asks → how a statement names it that is changed to."""
 
 
 def find_nearest(sets: Iterable[ExplainedSet]) -> StatementExplanation | None:
@@ -45,9 +54,14 @@ def _misses(statement: StatementExplanation) -> int:
 def describe_changes(
     request: AccessRequest,
     explained: Sequence[ExplainedSet],
-    missing: Iterable[Sequence[ExplainedSet]],
+    missing: Sequence[Sequence[ExplainedSet]],
+    by_itself: Naming,
 ) -> tuple[str, ...]:
-    """Say what keeps `request` from being allowed; of each group in `missing` one set has to allow."""
+    """Say what keeps `request` from being allowed; of each group in `missing` one set has to allow.
+
+    The first group is the one that grants, if that is missing. A policy of the resource that names who asks as
+    `by_itself`, or better, does so without the other groups.
+    """
     unreadable = tuple(_describe_unreadable(explained))
     if unreadable:
         return unreadable
@@ -57,7 +71,27 @@ def describe_changes(
         for decision in one.denies
         if decision.statement is not None
     ]
-    return (*denies, *(_describe_missing(request, group) for group in missing))
+    if missing and _would_grant_by_itself(request, missing[0], by_itself):
+        missing = missing[:1]
+    allows = (_describe_missing(request, group) for group in missing)
+    # Of several sets of session policies each may have to change, and the same may be said of each.
+    return tuple(dict.fromkeys((*denies, *allows)))
+
+
+def _would_grant_by_itself(
+    request: AccessRequest, group: Sequence[ExplainedSet], by_itself: Naming
+) -> bool:
+    """Tell whether `group`, changed as is said of it, would grant whatever the layers that narrow say."""
+    kind = request.principal.kind
+    nearest = find_nearest(group)
+    if nearest is None:
+        return kind is PrincipalKind.ANONYMOUS
+    for one in group:
+        if one.layer is Layer.RESOURCE_POLICY and nearest.statement in one.namings:
+            naming = one.namings[nearest.statement]
+            # One that does not name who asks has to, which names a session by its role.
+            return (naming if naming > Naming.ACCOUNT else _NAMED_ANEW[kind]) >= by_itself
+    return False
 
 
 def _describe_unreadable(explained: Iterable[ExplainedSet]) -> Iterator[str]:
@@ -74,8 +108,8 @@ def _describe_missing(request: AccessRequest, group: Sequence[ExplainedSet]) -> 
     asked = f"{quote(request.action)} on {quote(request.resource)}"
     nearest = find_nearest(group)
     if nearest is not None:
-        misses = "; ".join(
-            f"{element.element}: {element.why}"
+        misses = ", ".join(
+            element.element
             for element in nearest.elements
             if element.outcome is not ElementOutcome.MATCHED
         )

@@ -8,19 +8,28 @@ holds the two together. Not here: which statements are asked (`layers.py`).
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from authz.errors import quote
 from authz.policy.conditions.outcome import Outcome, Test
 from authz.policy.decision import StatementRef
+from authz.policy.explain.facts import FactSource, find_fact
 from authz.policy.model import Condition, Effect
 from authz.policy.patterns import Match, compile_arn, compile_cover, compile_overlap
 from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, Context, Principal, fold_key
-from authz.policy.statements import CompiledStatement, compile_action
+from authz.policy.statements import CompiledStatement, Template, compile_action
+from authz.policy.variables import Variable
 
 SHOWN_VALUES: Final = 8
 """How many patterns or values are repeated in an explanation."""
+
+_SOURCES: Final = {
+    FactSource.IDENTITY: "from the identity",
+    FactSource.SERVER: "from the server",
+    FactSource.REQUEST: "from the request",
+}
 
 _NAMINGS: Final = {
     Naming.NOT: "is none of",
@@ -130,6 +139,9 @@ def _explain_resource(compiled: CompiledStatement, request: AccessRequest) -> El
     matching = [text for text, outcome in outcomes.items() if outcome]
     unresolved = [text for text, outcome in outcomes.items() if outcome is None]
     why = _why_listed(request.resource, verb, matching, statement.resources)
+    used = "; ".join(_values_used(compiled.templates, request.context))
+    if used:
+        why += f"; {used}"
     if unresolved:
         why += f"; a variable has no value in {_show(unresolved)}"
     return ElementExplanation(
@@ -141,6 +153,25 @@ def _explain_resource(compiled: CompiledStatement, request: AccessRequest) -> El
         ),
         why=why,
     )
+
+
+def _values_used(templates: Sequence[Template], context: Context) -> list[str]:
+    """Say what the variables in `templates` stand for, as far as they have values; the first few."""
+    keys = dict.fromkeys(
+        piece.key
+        for template in templates
+        for piece in template
+        if isinstance(piece, Variable) and piece.literal is None
+    )
+    described = (_describe_fact(context, key, key) for key in keys if context.find(key))
+    return list(islice(described, SHOWN_VALUES))
+
+
+def _describe_fact(context: Context, folded: str, key: str) -> str:
+    fact = find_fact(context, folded)
+    if fact is None or not fact.values:
+        return f"{quote(key)} is missing"
+    return f"{quote(key)} is {_show(fact.values)} {_SOURCES[fact.source]}"
 
 
 def _relation(compiled: CompiledStatement, *, is_prefix: bool) -> tuple[Callable[..., Match], str]:
@@ -187,12 +218,11 @@ def _explain_conditions(
 
 
 def _explain_condition(condition: Condition, test: Test, context: Context) -> ElementExplanation:
-    values = context.find(fold_key(condition.key))
-    has = f"is {_show(values)}" if values else "is missing"
     colon = ":" if condition.quantifier else ""
     operator = f"{condition.quantifier}{colon}{condition.operator}{'IfExists' if condition.if_exists else ''}"
     return ElementExplanation(
         element=f"Condition.{operator}.{condition.key}",
         outcome=_outcome(test(context)),
-        why=f"{quote(condition.key)} {has}, {operator} lists {_show(condition.values)}",
+        why=f"{_describe_fact(context, fold_key(condition.key), condition.key)}, "
+        f"{operator} lists {_show(condition.values)}",
     )

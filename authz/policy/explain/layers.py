@@ -5,10 +5,11 @@ resource's. Each grants or only narrows, and the same statement means another th
 here: one statement's elements (`elements.py`), and how layers combine (`__init__.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from authz.policy.compile import CompiledPolicy, PolicySet, QuarantinedPolicy
-from authz.policy.decision import Decision, Layer
+from authz.policy.decision import Decision, Layer, StatementRef
 from authz.policy.explain.elements import StatementExplanation, explain_statement
 from authz.policy.model import Effect
 from authz.policy.principals import Naming
@@ -29,13 +30,17 @@ class PolicyExplanation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedSet:
-    """One set of policies: its denies that matched, and its allows that did with how they name who asks."""
+    """One set of policies: its denies that matched, and its allows that did with how they name who asks.
+
+    `namings` is how each statement names who asks, whether it matched or not.
+    """
 
     layer: Layer
     quarantine: Decision | None
     policies: tuple[PolicyExplanation, ...]
     denies: tuple[Decision, ...]
     allows: tuple[tuple[Decision, Naming], ...]
+    namings: Mapping[StatementRef, Naming]
 
 
 def explain_set(policies: PolicySet, request: AccessRequest) -> ExplainedSet:
@@ -51,6 +56,7 @@ def explain_set(policies: PolicySet, request: AccessRequest) -> ExplainedSet:
         ),
     )
     compiled = {one.decision.statement: one for one in policies.statements}
+    namings = {ref: one.naming(request.principal) for ref, one in compiled.items() if ref}
     matched = [
         compiled[one.statement]
         for policy in explained
@@ -67,6 +73,7 @@ def explain_set(policies: PolicySet, request: AccessRequest) -> ExplainedSet:
             for one in matched
             if one.source.effect is Effect.ALLOW
         ),
+        namings=namings,
     )
 
 

@@ -54,11 +54,9 @@ def compile_arn(pieces: Sequence[Piece]) -> Match:
 def arn_tokens(pieces: Sequence[Piece]) -> tuple[Token, ...] | None:
     """Return the tokens of a pattern that can be matched against the whole text at once.
 
-    That is `*`, and any pattern whose first five parts are plain text: then all their colons are text too, and
-    no wildcard can cross one of them.
+    That is `*`, which has only one part, and any pattern whose first five parts are plain text: then all their
+    colons are text too, and no wildcard can cross one of them.
     """
-    if tuple(pieces) == (ANY,):
-        return (Wildcard.RUN,)
     *leading, last = split_pieces(pieces)
     plain = [_plain(part) for part in leading]
     prefix = "".join(f"{text}:" for text in plain)

@@ -53,7 +53,7 @@ def tokenize(pieces: Iterable[Piece]) -> tuple[Token, ...]:
     tokens: list[Token] = []
     for piece in pieces:
         if isinstance(piece, str):
-            tokens += (_WILDCARDS.get(text, text) for text in _WILDCARD_SPLIT.split(piece) if text)
+            tokens += (_WILDCARDS.get(text, text) for text in _WILDCARD_SPLIT.split(piece))
         else:
             tokens.append(piece if piece.literal is None else piece.literal)
     return tuple(normalize(tokens))

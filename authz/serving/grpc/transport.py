@@ -1,12 +1,15 @@
 """grpcio's asyncio server as an adapter: finds a surface's method, hands over bytes, sends bytes back.
 
 The one place that counts RPCs and turns errors into statuses. Messages are not parsed here: handlers take and
-return bytes, and surfaces do the rest. A method that has everything in memory answers without an `await`.
+return bytes, and surfaces do the rest. A method that has everything in memory answers without an `await`. A
+stream goes as fast as its client reads, ends when the client goes, and gives up on one that does not read.
 
 Not here: what is served and for how long (`server.py`), health and reflection (grpcio's own).
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from time import perf_counter
 from typing import Any, Final, NoReturn
 
@@ -14,18 +17,24 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from authz.errors import AuthzError, InvalidError, UnauthenticatedError
-from authz.serving.call import Call, Method, Methods
+from authz.errors import AuthzError, InvalidError, UnauthenticatedError, UnavailableError
+from authz.serving.call import Call, Method, Methods, Stream, is_stream
 from authz.serving.errors import INTERNAL, public_message, render
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
 UNARY: Final = "unary"
+SERVER_STREAMING: Final = "server_streaming"
+
+READ_LIMIT: Final = 30.0
+"""Seconds a client may leave a message of a stream unread once the connection's windows are full."""
+
 ERROR_DOMAIN: Final = "authz"
 
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
+StreamHandler = Callable[[bytes, Any], Awaitable[None]]
 
 
 class GrpcCall(Call):
@@ -56,7 +65,7 @@ class SurfaceHandlers(grpc.GenericRpcHandler):
     def __init__(self, surfaces: Mapping[str, Methods], metrics: Metrics) -> None:
         """Serve the methods of `surfaces` (name for the error metric → its methods)."""
         self._handlers: Mapping[str, Any] = {
-            name: grpc.unary_unary_rpc_method_handler(_handler(name, method, surface, metrics))
+            name: _method_handler(name, method, surface, metrics)
             for surface, methods in surfaces.items()
             for name, method in methods.items()
         }
@@ -64,6 +73,12 @@ class SurfaceHandlers(grpc.GenericRpcHandler):
     def service(self, handler_call_details: Any) -> Any:
         """Return the handler of a method, or `None` where there is none."""
         return self._handlers.get(handler_call_details.method)
+
+
+def _method_handler(name: str, method: Method | Stream, surface: str, metrics: Metrics) -> Any:
+    if is_stream(method):
+        return grpc.unary_stream_rpc_method_handler(_stream(name, method, surface, metrics))
+    return grpc.unary_unary_rpc_method_handler(_handler(name, method, surface, metrics))
 
 
 def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handler:
@@ -95,6 +110,47 @@ def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handl
             handled(ok if code == "OK" else (UNARY, service, short, code))
 
     return handle
+
+
+def _stream(name: str, method: Stream, surface: str, metrics: Metrics) -> StreamHandler:
+    service, _, short = name.strip("/").partition("/")
+    seconds = metrics.rpc_seconds.child(SERVER_STREAMING, service, short)
+    log = get_logger("serving")
+
+    async def handle(raw: bytes, context: Any) -> None:
+        started = perf_counter()
+        code = "OK"
+        try:
+            # Closed here and now, so that what the stream holds is free whatever ended it.
+            async with aclosing(method(raw, GrpcCall(name, context))) as messages:
+                async for message in messages:
+                    await _send(context, message)
+        except AuthzError as error:
+            code = code_pb2.Code.Name(render(error).grpc)
+            await _abort(context, error)
+        except Exception as error:
+            code = code_pb2.Code.Name(INTERNAL.grpc)
+            metrics.internal_errors.inc((surface,))
+            log.exception("call_failed", method=name)
+            await _abort(context, error)
+        except BaseException:
+            code = "CANCELLED"
+            raise
+        finally:
+            seconds.observe(perf_counter() - started)
+            metrics.rpc_handled.inc((SERVER_STREAMING, service, short, code))
+
+    return handle
+
+
+async def _send(context: Any, message: bytes) -> None:
+    try:
+        async with asyncio.timeout(READ_LIMIT):
+            await context.write(message)
+    except TimeoutError:
+        raise UnavailableError(
+            f"the client left a message unread for {READ_LIMIT:.0f} seconds"
+        ) from None
 
 
 async def _abort(context: Any, error: Exception) -> NoReturn:

@@ -1,8 +1,12 @@
-"""The HTTP surface: `/livez`, `/readyz`, `/metrics`.
+"""The HTTP port: `/livez`, `/readyz`, `/metrics`, and S3's requests about bucket policies.
 
 Liveness says that the process turns; it never depends on the database. Readiness says that decisions can
 be made, and, when not, why. Metrics are for Prometheus, in the format its Accept header asks for. Nothing
-here needs credentials or shows more than a Prometheus scrape may see.
+of these needs credentials or shows more than a Prometheus scrape may see.
+
+Those three have no query, and what a proxy hands over from clients always has one: so no client reaches them
+through it, whatever a bucket is called. Bucket policies prove everything themselves
+(`serving/bucket_policies.py`).
 """
 
 import json
@@ -13,12 +17,30 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.telemetry.metrics import Metrics
 
 
-def build_app(metrics: Metrics, problems: Callable[[], Sequence[str]]) -> Starlette:
+def build_app(
+    metrics: Metrics, problems: Callable[[], Sequence[str]], bucket_policies: BucketPoliciesApp
+) -> ASGIApp:
     """Return the application; `problems` says what keeps this process from answering, if anything."""
+    operations = _build_operations(metrics, problems)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if bucket_policies.wants(scope):
+            await bucket_policies(scope, receive, send)
+        elif scope["query_string"]:
+            await PlainTextResponse("not found\n", 404)(scope, receive, send)
+        else:
+            await operations(scope, receive, send)
+
+    return app
+
+
+def _build_operations(metrics: Metrics, problems: Callable[[], Sequence[str]]) -> Starlette:
 
     # Handlers are coroutines although nothing awaits: metrics are read on the loop that writes them.
     async def livez(_: Request) -> Response:

@@ -6,7 +6,7 @@ One row a resource, found by its ARN byte for byte. Which resources may have one
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
@@ -29,6 +29,13 @@ class SqlResourcePolicies(Family):
         """Return policies of resources whose ARN is after `part.after`."""
         found = await self._slice(select(resource_policies), resource_policies.c.resource, part)
         return [resource_policy_of(row) for row in found]
+
+    async def count(self) -> int:
+        """Return how many resources have a policy."""
+        counted = await self._connection.execute(
+            select(func.count()).select_from(resource_policies)
+        )
+        return counted.scalar_one()
 
     async def put(self, policy: ResourcePolicy) -> None:
         """Store the policy of a resource, in place of the one it has."""

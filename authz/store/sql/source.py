@@ -8,7 +8,7 @@ PostgreSQL refuses a NUL, both refuse half a surrogate pair, and a refusal must 
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, Select, select
+from sqlalchemy import Column, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from authz.access.ports import At, ChangeBatch, StoredAccessKey, StoredPolicies, StoredPrincipal
@@ -85,23 +85,31 @@ class SqlSource:
 async def _read_managed(
     connection: AsyncConnection, ids: Collection[str] | None
 ) -> Sequence[ManagedPolicy]:
-    found = await connection.execute(_selected(POLICIES, policies.c.id, ids))
-    stored = (policy_of(row) for row in found)
+    rows = await _read(connection, POLICIES, policies.c.id, ids)
     picked = None if ids is None else frozenset(ids)
+    stored = (policy_of(row) for row in rows)
     return [policy for policy in stored if picked is None or policy.id in picked]
 
 
 async def _read_of_resources(
     connection: AsyncConnection, resources: Collection[str] | None
 ) -> Sequence[ResourcePolicy]:
-    every = select(resource_policies)
-    found = await connection.execute(_selected(every, resource_policies.c.resource, resources))
-    stored = (resource_policy_of(row) for row in found)
+    rows = await _read(
+        connection, select(resource_policies), resource_policies.c.resource, resources
+    )
     picked = None if resources is None else frozenset(resources)
+    stored = (resource_policy_of(row) for row in rows)
     return [policy for policy in stored if picked is None or policy.resource in picked]
 
 
-def _selected(every: Select[Any], key: Column[str], keys: Collection[str] | None) -> Select[Any]:
-    if keys is None or len(keys) > SELECTED_LIMIT:
-        return every
-    return every.where(key.in_(tuple(keys)))
+async def _read(
+    connection: AsyncConnection, every: Select[Any], key: Column[str], keys: Collection[str] | None
+) -> Sequence[Row[Any]]:
+    """Read the rows of `keys`, and more if those are too many to name."""
+    wanted = every
+    if keys is not None and len(keys) <= SELECTED_LIMIT:
+        if not keys:
+            return ()
+        wanted = every.where(key.in_(keys))
+    rows: Sequence[Row[Any]] = (await connection.execute(wanted)).all()
+    return rows

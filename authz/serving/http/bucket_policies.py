@@ -1,0 +1,83 @@
+"""Bucket policies over ASGI: the head as it came, the body whole and bounded, and the answer.
+
+Only what `parse_scope` reads reaches the surface: no framework's idea of paths, queries or headers, because the
+signature is over the bytes. A body is read to a limit in bytes and in seconds, and only so many requests are
+held at a time; the server bounds heads and connections (`server.py`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from authz.formats.asgi import Network, parse_scope
+from authz.formats.s3_query import names_parameter
+from authz.serving.bucket_policies import BODY_LIMIT, SUBRESOURCES, BucketPolicies, HttpAnswer
+
+BODY_SECONDS: Final = 10.0
+"""How long a body may take; it fits into a few packets."""
+
+MAX_IN_FLIGHT: Final = 64
+"""Requests held at a time; a third of what the server takes, so that probes and scrapes always pass."""
+
+_TOO_MANY: Final = HttpAnswer(503, {"retry-after": "1"}, b"")
+
+
+class BucketPoliciesApp:
+    """The ASGI application of the surface."""
+
+    def __init__(
+        self, surface: BucketPolicies, *, proxies: Sequence[Network], trusted_hops: int
+    ) -> None:
+        """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them."""
+        self._surface = surface
+        self._proxies = proxies
+        self._trusted_hops = trusted_hops
+        self._in_flight = 0
+
+    @staticmethod
+    def wants(scope: Scope) -> bool:
+        """Tell whether the query names what the surface answers."""
+        return names_parameter(scope["query_string"].decode("latin-1"), SUBRESOURCES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._in_flight >= MAX_IN_FLIGHT:
+            await _send(send, _TOO_MANY)
+            return
+        self._in_flight += 1
+        try:
+            body = await _read_body(receive)
+            request = parse_scope(
+                scope, body, proxies=self._proxies, trusted_hops=self._trusted_hops
+            )
+            await _send(send, await self._surface.answer(request))
+        finally:
+            self._in_flight -= 1
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body, cut off somewhere past the limit; `None` if it did not come whole, or not in time."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(body) <= BODY_LIMIT:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError:
+        return None
+    return bytes(body)
+
+
+async def _send(send: Send, answer: HttpAnswer) -> None:
+    headers = {"content-length": str(len(answer.body)), **answer.headers}
+    if answer.status == 204:
+        del headers["content-length"]  # RFC 9110, 8.6
+    lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": lines})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,141 @@
+"""A database that an older version of the software has filled is brought forward without a loss."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+
+from authz.identity.records import PolicyOrigin, PolicyVersion
+from authz.policy.canned import CannedPolicy
+from authz.store.sql import schema
+from authz.store.sql.canned import canned_policy_id
+from authz.store.sql.engine import Database
+from authz.store.sql.schema import SchemaState
+from authz.store.sql.source import SqlSource
+from authz.store.sql.store import SqlStore
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
+
+ODD = f"\r\n\t {ALLOW_ALL}  \n\"\u00fc\u2603\U0001f600' -- \\ "
+CANNED_ID = canned_policy_id("readonly")
+
+ROWS_OF_0001 = {
+    "users": [
+        {"id": "AIDA1", "name": "Alice", "name_key": "alice", "status": "enabled",
+         "tags": '{"Team": "\u00fc"}', "created_at": 1.5},
+        {"id": "AIDA2", "name": "bob", "name_key": "bob", "status": "disabled",
+         "tags": "{}", "created_at": 2.5},
+    ],
+    "groups": [
+        {"id": "AGPA1", "name": "Devs", "name_key": "devs", "status": "enabled", "created_at": 3.5},
+    ],
+    "memberships": [{"user_id": "AIDA1", "group_id": "AGPA1"}],
+    "access_keys": [
+        {"id": "KEY1", "user_id": "AIDA1", "status": "enabled", "sealed_secret": b"\x00\xff",
+         "description": "", "created_at": 4.5},
+    ],
+    "policies": [
+        {"id": "ANPA1", "name": "Odd", "name_key": "odd", "origin": "customer", "version": 1,
+         "document": ODD, "description": "as it was", "created_at": 5.5, "updated_at": 6.5},
+        {"id": "ANPA2", "name": "often", "name_key": "often", "origin": "customer", "version": 7,
+         "document": DENY_ALL, "description": "", "created_at": 5.5, "updated_at": 7.5},
+        {"id": CANNED_ID, "name": "readonly", "name_key": "readonly", "origin": "aws", "version": 2,
+         "document": ALLOW_ALL, "description": "", "created_at": 5.5, "updated_at": 8.5},
+    ],
+    "user_policies": [{"user_id": "AIDA1", "policy_id": "ANPA1"}],
+    "group_policies": [{"group_id": "AGPA1", "policy_id": "ANPA2"}],
+    "changes": [{"revision": 41, "seq": 0, "kind": "policy", "key": "ANPA2"}],
+}  # fmt: skip
+
+
+def fill_as_0001(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema._MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0001")
+    for table, rows in ROWS_OF_0001.items():
+        columns = ", ".join(rows[0])
+        values = ", ".join(f":{column}" for column in rows[0])
+        connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), rows)
+    connection.execute(text("UPDATE state SET revision = 41, trimmed = 40"))
+
+
+def rows_of(connection: Connection, table: str) -> Sequence[dict[str, Any]]:
+    found = connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2")).mappings()
+    return [dict(row) for row in found]
+
+
+async def bring_forward(database: Database, canned: Sequence[CannedPolicy] = ()) -> int:
+    await database.write(lambda connection: connection.run_sync(fill_as_0001))
+    assert await database.schema_state() is SchemaState.BEHIND
+    revision = await database.migrate(now=100.0, canned=canned)
+    assert await database.schema_state() is SchemaState.CURRENT
+    return revision
+
+
+async def test_0002_keeps_everything_that_0001_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database) == 41
+        for table, before in ROWS_OF_0001.items():
+            after = await database.read(
+                lambda connection, table=table: connection.run_sync(rows_of, table)
+            )
+            kept = [{column for column in row if column != "document"} for row in before]
+            shown = [
+                {column: row[column] for column in columns}
+                for row, columns in zip(after, kept, strict=True)
+            ]
+            assert shown == [
+                {column: row[column] for column in columns}
+                for row, columns in zip(before, kept, strict=True)
+            ]
+        versions = await database.read(
+            lambda connection: connection.run_sync(rows_of, "policy_versions")
+        )
+        assert versions == [
+            {"policy_id": "ANPA1", "version": 1, "document": ODD, "created_at": 5.5},
+            {"policy_id": "ANPA2", "version": 7, "document": DENY_ALL, "created_at": 7.5},
+            {"policy_id": CANNED_ID, "version": 2, "document": ALLOW_ALL, "created_at": 8.5},
+        ]
+
+
+async def test_after_0002_everything_means_what_it_meant(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        await bring_forward(database)
+        source, control = SqlSource(database), Control(SqlStore(database))
+        stored = (await source.load_policies()).value
+        assert {policy.id: policy.document for policy in stored.managed} == {
+            "ANPA1": ODD, "ANPA2": DENY_ALL, CANNED_ID: ALLOW_ALL
+        }  # fmt: skip
+        assert stored.of_resources == []
+        assert not (await source.changes_after(40, 10)).is_gap
+        alice = (await source.find_user("alice")).value
+        assert alice is not None
+        assert alice.user.boundary is None
+        assert (alice.policy_ids, alice.boundary_id) == (("ANPA1", "ANPA2"), "")
+        often = await control.policies.get("often")
+        assert (often.version, often.last_version, often.origin) == (7, 7, PolicyOrigin.CUSTOMER)
+        await control.policies.update("often", document=ALLOW_ALL)
+        listed = [each.version for each in await control.policies.list_versions("often")]
+        assert listed == [
+            PolicyVersion(
+                policy_id="ANPA2", version=8, document=ALLOW_ALL, created_at=control.clock.now()
+            ),
+            PolicyVersion(policy_id="ANPA2", version=7, document=DENY_ALL, created_at=7.5),
+        ]
+
+
+async def test_0002_and_a_changed_canned_policy_arrive_together(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        canned = CannedPolicy(name="readonly", description="", document=DENY_ALL)
+        assert await bring_forward(database, (canned,)) == 42
+        control = Control(SqlStore(database))
+        listed = await control.policies.list_versions("readonly")
+        assert [(each.version.version, each.is_default) for each in listed] == [
+            (3, True),
+            (2, False),
+        ]
+        assert [
+            change.key for change in (await SqlSource(database).changes_after(41, 9)).changes
+        ] == [CANNED_ID]
