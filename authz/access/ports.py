@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from authz.identity.records import AccessKey, Group, ManagedPolicy, ResourcePolicy, User
+from authz.identity.records import (
+    AccessKey,
+    Group,
+    ManagedPolicy,
+    ResourcePolicy,
+    RevokedSession,
+    User,
+)
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the field's usual one-letter name
 
@@ -27,6 +34,7 @@ class ChangeKind(StrEnum):
     GROUP = "group"  # group id: status or attachments changed, or it is gone
     POLICY = "policy"  # policy id: created, document changed, or it is gone
     RESOURCE_POLICY = "resource_policy"  # the resource's ARN: its policy was set, or is gone
+    SESSION = "session"  # a session's access key id: it was revoked
     ACCESS_KEY = "access_key"  # access key id: created, changed, or it is gone
 
 
@@ -61,10 +69,11 @@ class ChangeBatch:
 
 
 class StoredPolicies(NamedTuple):
-    """Documents as one snapshot of the store has them."""
+    """Documents as one snapshot of the store has them; sessions revoked where all are asked for."""
 
     managed: Sequence[ManagedPolicy]
     of_resources: Sequence[ResourcePolicy]
+    revoked: Sequence[RevokedSession] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +127,10 @@ class Source(Protocol):
 
     async def find_user(self, name: str) -> At[StoredPrincipal | None]:
         """Return the user of this name (ignoring case), or `None`."""
+        ...
+
+    async def find_user_by_id(self, user_id: str) -> At[StoredPrincipal | None]:
+        """Return the user of this id (case-sensitive), or `None`."""
         ...
 
     async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:

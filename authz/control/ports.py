@@ -21,6 +21,7 @@ from authz.identity.records import (
     ManagedPolicy,
     PolicyVersion,
     ResourcePolicy,
+    RevokedSession,
     TargetKind,
     User,
 )
@@ -219,6 +220,18 @@ class ResourcePolicyRecords(Protocol):
         ...
 
 
+class RevokedSessionRecords(Protocol):
+    """Sessions that ended before their time."""
+
+    async def add(self, session: RevokedSession) -> None:
+        """Remember a revoked session; nothing happens when it is."""
+        ...
+
+    async def remove_expired(self, now: float) -> None:
+        """Forget those whose time is over at `now`; that changes nothing for anybody."""
+        ...
+
+
 class AttachmentRecords(Protocol):
     """Which policies are attached to which users and groups, by their ids."""
 
@@ -262,6 +275,8 @@ class Unit(Protocol):
     def access_keys(self) -> AccessKeyRecords: ...  # noqa: D102
     @property
     def policies(self) -> PolicyRecords: ...  # noqa: D102
+    @property
+    def revoked_sessions(self) -> RevokedSessionRecords: ...  # noqa: D102
     @property
     def resource_policies(self) -> ResourcePolicyRecords: ...  # noqa: D102
     @property

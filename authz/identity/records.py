@@ -32,7 +32,8 @@ class Status(StrEnum):
 class User:
     """A person or application. `id` (`AIDA…`) is its incarnation: a recreated user has another one.
 
-    `boundary` is the managed policy that is its permissions boundary. Times are epoch seconds, UTC.
+    `boundary` is the managed policy that is its permissions boundary. Sessions issued before
+    `sessions_void_before` have ended. Times are epoch seconds, UTC.
     """
 
     id: str
@@ -41,6 +42,7 @@ class User:
     created_at: float
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary: "PolicyRef | None" = None
+    sessions_void_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +57,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A credential's public half: id, owner (user id and name) and status. The secret is never in it."""
+    """A credential's public half: id, owner (user id and name) and status. The secret is never in it.
+
+    With a `policy` of its own (a document; empty for none) it is what MinIO calls a restricted service account: it
+    may do what its owner may do at the moment and that policy allows. From `expires_at` on (epoch seconds) it
+    signs no more; `None` is never.
+    """
 
     id: str
     user_id: str
@@ -63,6 +70,9 @@ class AccessKey:
     status: Status
     created_at: float
     description: str = ""
+    name: str = ""
+    policy: str = ""
+    expires_at: float | None = None
 
 
 class PolicyOrigin(StrEnum):
@@ -125,6 +135,14 @@ class ResourcePolicy:
     document: str
     created_at: float
     updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedSession:
+    """A session that ended before its time, by its access key id; forgotten once its time is over."""
+
+    access_key_id: str
+    expires_at: float
 
 
 class TargetKind(StrEnum):

@@ -63,8 +63,8 @@ class Session:
     access_key_id: str
     parent_id: str
     issuer_id: str
-    issued_at: int
-    expires_at: int
+    issued_at: float
+    expires_at: float
     name: str = ""
     policies: tuple[str, ...] = ()
     policy_ids: tuple[str, ...] = ()
