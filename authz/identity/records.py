@@ -59,9 +59,9 @@ class Group:
 class AccessKey:
     """A credential's public half: id, owner (user id and name) and status. The secret is never in it.
 
-    With a `policy` of its own (a document; empty for none) it is what MinIO calls a restricted service account: it
-    may do what its owner may do at the moment and that policy allows. From `expires_at` on (epoch seconds) it
-    signs no more; `None` is never.
+    With a `policy` of its own (a document; empty for none) it is what MinIO calls a restricted service account:
+    it may do what its owner may do at the moment and that policy allows. From `expires_at` on (epoch seconds)
+    it signs no more; `None` is never.
     """
 
     id: str
