@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from authz import setting_values as read
+from authz.control.limits import SESSION_DURATION_CEILING, SESSION_DURATION_MIN
 from authz.errors import InvalidError, quote
 from authz.identity.credential import Secret
 from authz.telemetry.logs import FORMATS
@@ -135,6 +136,12 @@ class Settings:
     )
     access_revision_wait: float = _setting(
         read.duration(0, 60), 2.0, "how long a check waits for the revision it demands"
+    )
+
+    session_max_duration: float = _setting(
+        read.duration(SESSION_DURATION_MIN, SESSION_DURATION_CEILING),
+        43_200.0,
+        "longest session that can be asked for, at most 365 days",
     )
 
     store_use_notify: bool = _setting(

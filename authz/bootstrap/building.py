@@ -8,12 +8,12 @@ one knows (a document parser for the planes, an ARN for a stored policy). Not he
 import contextlib
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
 from os import open as os_open
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Authorizer
@@ -32,12 +32,21 @@ from authz.errors import InvalidError, ParseError
 from authz.formats.admin_v1 import arn_of_policy
 from authz.formats.admin_v1_policies import parse_holder
 from authz.formats.http_routes import HttpRoutes, parse_mappings
-from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
+from authz.formats.iam_json import (
+    IDENTITY_POLICY,
+    RESOURCE_POLICY,
+    SERVICE_ACCOUNT_POLICY,
+    SESSION_POLICY,
+    DocumentKind,
+    parse_policy,
+)
 from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.sealing import KeyRing
 from authz.policy.compile import compile_policy, compile_resource_policy
+from authz.policy.decision import Layer
+from authz.policy.model import Policy
 from authz.policy.resource_policies import check_within
 from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
@@ -60,6 +69,14 @@ from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
 from authz.telemetry.decision_log import DecisionLog
 
+POLICY_PARSERS: Final[Mapping[Layer, Callable[[str], Policy]]] = {
+    Layer.IDENTITY: parse_policy,
+    Layer.RESOURCE_POLICY: partial(parse_policy, kind=RESOURCE_POLICY),
+    Layer.SESSION_POLICY: partial(parse_policy, kind=SESSION_POLICY),
+    Layer.SERVICE_ACCOUNT_POLICY: partial(parse_policy, kind=SERVICE_ACCOUNT_POLICY),
+}
+"""How the data plane reads the documents of each layer."""
+
 
 def build_data_plane(
     service: Service,
@@ -70,11 +87,7 @@ def build_data_plane(
 ) -> DataPlane:
     """Build what decides, reading from `source`."""
     settings, metrics, clock = service.settings, service.metrics, service.clock
-    policies = Policies(
-        parse_policy,
-        partial(parse_policy, kind=RESOURCE_POLICY),
-        lambda policy: arn_of_policy(policy, settings.account_id),
-    )
+    policies = Policies(POLICY_PARSERS, lambda policy: arn_of_policy(policy, settings.account_id))
     principals = Principals(
         source,
         policies,
@@ -179,7 +192,13 @@ def _build_admin(
     store = SqlStore(database, on_commit=plane.refresher.hint)
     users, groups = Users(store, clock), Groups(store, clock)
     policies = PolicyRecords(store, clock, check_document)
-    access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
+    access_keys = AccessKeys(
+        store,
+        clock,
+        key_ring,
+        partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
+        root_access_key_id=plane.root.id,
+    )
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
     handlers = (
@@ -247,9 +266,9 @@ def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
         raise InvalidError(f"{path}: {error.message}") from None
 
 
-def check_document(document: str) -> None:
+def check_document(document: str, *, kind: DocumentKind = IDENTITY_POLICY) -> None:
     """Refuse a policy document that would not be enforced as written; raises `ParseError` with the place."""
-    compile_policy(parse_policy(document), arn="", version=1)
+    compile_policy(parse_policy(document, kind=kind), arn="", version=1)
 
 
 def check_resource_document(document: str, resource: str) -> None:

@@ -223,12 +223,20 @@ class ResourcePolicyRecords(Protocol):
 class RevokedSessionRecords(Protocol):
     """Sessions that ended before their time."""
 
+    async def find(self, access_key_id: str) -> RevokedSession | None:
+        """Return what is remembered of the session with exactly this access key id."""
+        ...
+
+    async def count(self) -> int:
+        """Return how many are remembered."""
+        ...
+
     async def add(self, session: RevokedSession) -> None:
-        """Remember a revoked session; nothing happens when it is."""
+        """Remember a revoked session, which is not yet."""
         ...
 
     async def remove_expired(self, now: float) -> None:
-        """Forget those whose time is over at `now`; that changes nothing for anybody."""
+        """Forget some of those whose time is over at `now`; that changes nothing for anybody."""
         ...
 
 

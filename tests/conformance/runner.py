@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
-from authz.control.resource_policies import ResourcePolicies
 
 from authz.bootstrap.building import check_document, check_resource_document
 from authz.control.access_keys import AccessKeys
@@ -21,6 +20,7 @@ from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Written
+from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import ParseError
 from authz.formats.check import Check
@@ -110,7 +110,7 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
         users, groups = Users(store, clock), Groups(store, clock)
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
         of_resources = ResourcePolicies(store, clock, check_resource_document)
-        keys = AccessKeys(store, clock, ring, root_access_key_id=ROOT_ID)
+        keys = AccessKeys(store, clock, ring, check_document, root_access_key_id=ROOT_ID)
         for resource, document in scenarios[0].scenario.resource_policies.items():
             await of_resources.put(resource, document)
         for placed in scenarios:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Store
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.sessions import Sessions
 from authz.control.users import Users
-from authz.formats.iam_json import parse_policy
+from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY, parse_policy
 from authz.identity.sealing import KEY_SIZE, KeyRing
+from authz.identity.session import SessionKeys
 from authz.store.sql.engine import Database, DatabaseOptions
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
@@ -26,6 +29,7 @@ __all__ = ["control", "database", "database_url", "new_url", "postgres", "source
 BACKENDS = ("sqlite", "postgresql")
 OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, heartbeat_timeout=2.0)
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
+MAX_DURATION = 43_200.0
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 
@@ -44,7 +48,18 @@ class Control:
             store, self.clock, lambda document, _resource: parse_policy(document)
         )
         self.access_keys = AccessKeys(
-            store, self.clock, self.ring, root_access_key_id=ROOT_ACCESS_KEY_ID
+            store,
+            self.clock,
+            self.ring,
+            partial(parse_policy, kind=SERVICE_ACCOUNT_POLICY),
+            root_access_key_id=ROOT_ACCESS_KEY_ID,
+        )
+        self.sessions = Sessions(
+            store,
+            self.clock,
+            SessionKeys(self.ring),
+            partial(parse_policy, kind=SESSION_POLICY),
+            max_duration=MAX_DURATION,
         )
         self.attachments = Attachments(store)
 
