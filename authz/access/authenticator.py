@@ -27,13 +27,13 @@ class Authenticator:
         self._root = root
         self._regions = regions
 
-    def find_credential(self, access_key_id: str) -> KeyEntry | None:
+    def find_credential(self, access_key_id: str, session_token: str = "") -> KeyEntry | None:
         """Return the credential when it is in memory; `None` asks the caller to `load_credential`."""
         if access_key_id == self._root.id:
             return self._root
         return self._principals.find_key(access_key_id)
 
-    async def load_credential(self, access_key_id: str) -> KeyEntry | None:
+    async def load_credential(self, access_key_id: str, session_token: str = "") -> KeyEntry | None:
         """Load the credential; `None` when there is none of this id.
 
         Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many wait.

@@ -19,7 +19,7 @@ from authz.errors import UnavailableError
 from authz.policy.applicable import Applicable
 from authz.policy.compile import PolicySet
 from authz.policy.decide import decide
-from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Verdict
+from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Layer, Verdict
 from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
 from authz.telemetry.metrics import Metrics
@@ -119,10 +119,15 @@ class Authorizer:
         handle, boundary = entry.handle, entry.boundary
         policies = handle.policies or self._policies.build(handle)
         of_resource = self._policies.resource_set(resource)
-        if boundary is None:
+        if boundary is None and entry.own is None:
             return policies if of_resource is None else Applicable(policies, resource=of_resource)
-        limit = boundary.policies or self._policies.build(boundary)
-        return Applicable(policies, boundary=limit, resource=of_resource)
+        limit = None if boundary is None else boundary.policies or self._policies.build(boundary)
+        if entry.own is None:
+            return Applicable(policies, boundary=limit, resource=of_resource)
+        own = entry.own.build()
+        if own.layer is Layer.SESSION_POLICY:
+            return Applicable(policies, boundary=limit, sessions=(own,), resource=of_resource)
+        return Applicable(policies, boundary=limit, service_account=own, resource=of_resource)
 
     def authorize(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float

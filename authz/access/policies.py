@@ -12,7 +12,7 @@ Not here: who has which set (`principals.py`), and when to reload (`refresher.py
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -33,6 +33,8 @@ from authz.policy.model import Policy
 from authz.telemetry.logs import get_logger
 
 UNKNOWN_VERSION: Final = 0
+OWN_VERSION: Final = 1
+"""The version of a document that has no others: a service account's, a session's."""
 
 COMPILED_RESOURCE_POLICIES: Final = 10_000
 """Most policies of resources held compiled; which ones is up to strangers, who choose what they ask for."""
@@ -65,16 +67,14 @@ class Policies:
 
     def __init__(
         self,
-        parse: Callable[[str], Policy],
-        parse_of_resource: Callable[[str], Policy],
+        parsers: Mapping[Layer, Callable[[str], Policy]],
         arn_of: Callable[[ManagedPolicy], str],
     ) -> None:
-        """Read policies with `parse` and `parse_of_resource`, which raise `ParseError`.
+        """Read the documents of each layer with its parser, which raises `ParseError`.
 
-        Managed ones are named by `arn_of`.
+        Managed ones are read as identity policies and named by `arn_of`.
         """
-        self._parse = parse
-        self._parse_of_resource = parse_of_resource
+        self._parsers = parsers
         self._arn_of = arn_of
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
         self._handles: WeakValueDictionary[
@@ -167,10 +167,23 @@ class Policies:
     def _compile(self, stored: ManagedPolicy) -> CompiledPolicy | QuarantinedPolicy:
         arn = self._arn_of(stored)
         try:
-            return compile_policy(self._parse(stored.document), arn=arn, version=stored.version)
+            policy = self._parsers[Layer.IDENTITY](stored.document)
+            return compile_policy(policy, arn=arn, version=stored.version)
         except ParseError as error:
             self._report_quarantined(arn, stored.version, error)
             return QuarantinedPolicy(arn=arn, version=stored.version, problem=error.message)
+
+    # --- what a credential brings itself ---
+
+    def compile_own(
+        self, document: str, layer: Layer, name: str
+    ) -> CompiledPolicy | QuarantinedPolicy:
+        """Compile a document that is a credential's own; decisions call it `name`."""
+        try:
+            return compile_policy(self._parsers[layer](document), arn=name, version=OWN_VERSION)
+        except ParseError as error:
+            self._report_quarantined(name, OWN_VERSION, error)
+            return QuarantinedPolicy(arn=name, version=OWN_VERSION, problem=error.message)
 
     # --- sets of one resource ---
 
@@ -195,7 +208,7 @@ class Policies:
     def _compile_of_resource(self, held: _HeldDocument) -> CompiledPolicy | QuarantinedPolicy:
         arn, version = held.stored.resource, held.stored.version
         try:
-            policy = self._parse_of_resource(held.stored.document)
+            policy = self._parsers[Layer.RESOURCE_POLICY](held.stored.document)
             return compile_resource_policy(policy, arn=arn, version=version)
         except ParseError as error:
             # Once a document: asking about many resources in turn must not fill the log.

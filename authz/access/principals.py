@@ -20,12 +20,13 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from authz.access.entries import KeyEntry, UserEntry, UserPage
+from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
 from authz.errors import InvalidError, OverloadedError, UnavailableError
 from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
-from authz.identity.records import Status, fold_name
+from authz.identity.records import AccessKey, Status, fold_name
 from authz.identity.sealing import KeyRing
 from authz.policy.decision import Layer
 from authz.telemetry.logs import get_logger
@@ -263,10 +264,23 @@ class Principals:
             self._absent.put(f"key:{access_key_id}", entry=True)
             return _Loaded(None, self.moment())
         secret = self._unseal(stored)
-        is_enabled = stored.key.status is Status.ENABLED
-        entry = KeyEntry(access_key_id, secret, self._adopt(stored.owner), is_enabled=is_enabled)
+        owner = self._adopt(stored.owner)
+        entry = KeyEntry(
+            access_key_id,
+            secret,
+            owner,
+            is_enabled=stored.key.status is Status.ENABLED,
+            acting=self._acting(stored.key, owner),
+            expires_at=stored.key.expires_at,
+        )
         self._keys.put(access_key_id, entry)
         return _Loaded(entry, self.moment())
+
+    def _acting(self, key: AccessKey, owner: UserEntry) -> UserEntry:
+        if not key.policy:
+            return owner
+        own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, key.id, (key.policy,))
+        return owner.narrowed(own, owner.principal)
 
     def _unseal(self, stored: StoredAccessKey) -> bytes:
         try:
@@ -326,6 +340,7 @@ class Principals:
             handle(stored.policy_ids, stored.deny_only_policy_ids),
             is_enabled=stored.user.status is Status.ENABLED,
             boundary=handle((boundary,), (), Layer.PERMISSIONS_BOUNDARY) if boundary else None,
+            sessions_void_before=stored.user.sessions_void_before,
         )
 
     def forget(self, changes: Iterable[Change]) -> None:

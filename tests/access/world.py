@@ -5,7 +5,6 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from sqlalchemy import text
 
@@ -16,12 +15,13 @@ from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.bootstrap.building import POLICY_PARSERS
 from authz.clock import ManualClock
 from authz.control.resource_policies import ResourcePolicies
 from authz.errors import UnavailableError
-from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.policy.arn import policy_arn
+from authz.policy.decision import Layer
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.store.sql.change_log import Changes, append
 from authz.store.sql.source import SqlSource
@@ -138,13 +138,11 @@ class World:
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.source = HeldSource(SqlSource(database))
-        parse_of_resource = partial(parse_policy, kind=RESOURCE_POLICY)
+        parse_of_resource = POLICY_PARSERS[Layer.RESOURCE_POLICY]
         self.resource_policies = ResourcePolicies(
             SqlStore(database), control.clock, lambda document, _: parse_of_resource(document)
         )
-        self.policies = Policies(
-            parse_policy, parse_of_resource, lambda stored: policy_arn(ACCOUNT, stored.name)
-        )
+        self.policies = Policies(POLICY_PARSERS, lambda stored: policy_arn(ACCOUNT, stored.name))
         self.principals = Principals(
             self.source, self.policies, control.ring, self.metrics,
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
