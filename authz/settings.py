@@ -48,7 +48,9 @@ class Settings:
         read.address, "127.0.0.1:50051", "where the data plane and the admin API listen"
     )
     http_address: str = _setting(
-        read.address, "127.0.0.1:8080", "where health, readiness and metrics listen"
+        read.address,
+        "127.0.0.1:8080",
+        "where health, readiness, metrics and bucket policies listen",
     )
     data_dir: Path = _setting(
         read.path,

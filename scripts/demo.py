@@ -76,7 +76,11 @@ def _picture(directory: Path, narrator: Narrator) -> Iterator[tuple[AuthzServer,
         narrator.say(f"store   127.0.0.1:{store.port}  (moto, with an empty bucket `photos`)")
         with start_authz(directory) as authz:
             narrator.say(f"authz   127.0.0.1:{authz.grpc_port}  (SQLite in {directory}/data)")
-            clusters = {"authz": [authz.grpc_port], "store": [store.port]}
+            clusters = {
+                "authz": [authz.grpc_port],
+                "authz-http": [authz.http_port],
+                "store": [store.port],
+            }
             with start_envoy(directory, clusters) as envoy:
                 narrator.say(f"envoy   127.0.0.1:{envoy.ports['s3']}  (runs deploy/envoy.yaml)")
                 yield authz, envoy

@@ -30,11 +30,11 @@ ROOT = Path(__file__).parents[1]
 SESSION_TIMEOUT = 90
 
 PAGES = (
-    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
+    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
 )  # fmt: skip
 """Pages with sessions; each gets a service of its own."""
 
-ENVOY_PAGES = frozenset({"docs/mappings.md"})
+ENVOY_PAGES = frozenset({"docs/mappings.md", "docs/policies.md"})
 """Pages whose sessions go through Envoy, with a service behind it."""
 
 SETUP = "pip install "
@@ -161,8 +161,13 @@ def stage(page: str, tmp_path: Path) -> Iterator[Stage]:
         }
         if page in ENVOY_PAGES:
             echo = stack.enter_context(HttpEcho())
-            clusters = {"authz": [server.grpc_port], "orders": [echo.port]}
+            clusters = {
+                "authz": [server.grpc_port],
+                "authz-http": [server.http_port],
+                "orders": [echo.port],
+            }
             envoy = stack.enter_context(start_envoy(tmp_path, clusters))
+            addresses["127.0.0.1:9000"] = f"127.0.0.1:{envoy.ports['s3']}"
             addresses["127.0.0.1:9080"] = f"127.0.0.1:{envoy.ports['http']}"
         stage = Stage(folder, server, addresses)
         stage.write(examples)

@@ -37,7 +37,8 @@ OWN_VERSION: Final = 1
 """The version of a document that has no others: a service account's, a session's."""
 
 COMPILED_RESOURCE_POLICIES: Final = 10_000
-"""Most policies of resources held compiled; which ones is up to strangers, who choose what they ask for."""
+"""Most policies of resources held compiled, at some 10 KiB each; which ones is up to strangers, who choose what
+they ask for."""
 
 
 class PolicySetHandle:

@@ -35,8 +35,9 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES_HELP: Final = (
-    "Exit codes: 0 done (check: allowed), 1 failed (check: not allowed), 2 wrong usage, input or settings, "
-    "3 not found, 4 not authenticated or not permitted, 5 conflict, 6 unavailable."
+    "Exit codes: 0 done (check, simulate: allowed), 1 failed (check, simulate: not allowed), "
+    "2 wrong usage, input or settings, 3 not found, 4 not authenticated or not permitted, "
+    "5 conflict, 6 unavailable."
 )
 
 

@@ -50,7 +50,10 @@ COMMANDS: Final = {
     "check": Entry(
         "questions", "check", "Ask whether a user may do something; the exit code answers."
     ),
-    "explain": Entry("questions", "explain", "Tell why a user may or may not do something."),
+    "explain": Entry("explanations", "explain", "Tell why a user may or may not do something."),
+    "simulate": Entry(
+        "simulation", "simulate", "Tell what would be decided if other policies were in force."
+    ),
     "who-can": Entry("reach", "who_can", "List who may do something."),
     "allowed-actions": Entry("reach", "allowed_actions", "List what a user may do to something."),
     "completion": Entry("completion", "completion", "Print the completion script of a shell."),
@@ -141,6 +144,13 @@ class LazyGroup(click.Group):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, also after any command.")
 @click.option("--access-key", envvar="AUTHZ_ACCESS_KEY", hidden=True)
+@click.option(
+    "--no-color",
+    envvar="NO_COLOR",
+    hidden=True,
+    expose_value=False,
+    callback=lambda ctx, _, value: setattr(ctx, "color", False if value else ctx.color),
+)
 # A secret on a command line is readable by every process of the machine, so there is no option to show.
 @click.option("--secret-key", envvar="AUTHZ_SECRET_KEY", hidden=True)
 @click.version_option(__version__, prog_name="authz")

@@ -146,6 +146,10 @@ class BucketPolicies:
         finally:
             self._check_seconds.observe(perf_counter() - started)
 
+    def turn_away(self, request: HttpRequest) -> HttpAnswer:
+        """Answer a request that there is no room for."""
+        return self._refuse(request, OverloadedError("too many such requests at a time"), "")
+
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         proof: Proof | None = None
         try:

@@ -1,7 +1,7 @@
 """People ask why (`authz.v1.AuthorizationService.Explain`): a question, a decision, or what would be if.
 
 It shows what policies say, so it is signed, and admitted for the principal that it is about: the action is
-`iam:SimulatePrincipalPolicy`, the resource that principal's ARN, as in AWS (docs/decisions/0014). A question is
+`iam:SimulatePrincipalPolicy`, the resource that principal's ARN, as in AWS (docs/decisions/0017). A question is
 decided as `Authorize` decides it, counted and recorded; a hypothesis leaves no trace but that somebody asked.
 
 Slow on purpose, and apart from `authorization.py`, which is on the path of every request.
@@ -15,7 +15,13 @@ from authz.access.authorizer import Answer, Authorizer
 from authz.access.entries import KeyEntry, UserEntry
 from authz.access.refresher import Refresher
 from authz.clock import Clock
-from authz.errors import ForbiddenError, NotFoundError, UnavailableError, quote
+from authz.errors import (
+    ForbiddenError,
+    NotFoundError,
+    OverloadedError,
+    UnavailableError,
+    quote,
+)
 from authz.formats.authz_v1 import ANONYMOUS_REF, PrincipalBy, PrincipalRef, Question
 from authz.formats.authz_v1_explain import Explained, Given, parse_explain, render_explain
 from authz.policy.applicable import Applicable, as_applicable
@@ -31,6 +37,9 @@ from authz.serving.gate import Gate
 from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
 
 EXPLAIN_ACTION: Final = "iam:SimulatePrincipalPolicy"
+
+CONCURRENT: Final = 16
+"""Explanations that are made or wait for their turn; more are refused, because each holds its documents."""
 
 _CHANGES: Final = {
     Reason.PRINCIPAL_UNKNOWN: ("the principal must exist",),
@@ -60,7 +69,8 @@ class ExplanationSurface:
         self._refresher = refresher
         self._gate = gate
         self._clock = clock
-        self._slot = asyncio.Semaphore(1)
+        self._turn = asyncio.Lock()
+        self._waiting = 0
         self.methods: Methods = {f"/{SERVICE}/Explain": self.explain}
 
     async def explain(self, raw: bytes, call: Call) -> bytes:
@@ -88,8 +98,14 @@ class ExplanationSurface:
 
     async def _apart(self, work: Callable[[], T]) -> T:
         """Do what takes long where it holds up no decision, one at a time."""
-        async with self._slot:
-            return await asyncio.to_thread(work)
+        if self._waiting >= CONCURRENT:
+            raise OverloadedError("too many questions of this kind at once; ask again in a moment")
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1
 
     async def _answer(
         self,

@@ -4,8 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from authz.access import policies as policies_module
-from authz.access.ports import ChangeKind
-from authz.identity.records import Status, TargetKind
+from authz.access.ports import ChangeKind, StoredPolicies
+from authz.identity.records import ResourcePolicy, Status, TargetKind
 from authz.policy.applicable import Applicable
 from authz.policy.compile import PolicySet
 from authz.policy.decision import Layer
@@ -150,6 +150,20 @@ async def test_a_quarantine_is_logged_once_however_often_it_is_compiled(world, m
     found = [log for log in logs if log["event"] == "policy_quarantined"]
     assert [(log["policy"], log["version"]) for log in found] == [(BUCKET, 1)]
     assert quarantined(world) == 1
+
+
+async def test_loading_everything_anew_leaves_nothing_of_what_was(world):
+    await put(world, bucket_policy())
+    await break_policy(world)
+    assert not world.decide(world.anonymous).is_allowed
+    whole = bucket_policy(bucket=OTHER)
+    stored = ResourcePolicy(
+        resource=OTHER, version=1, document=whole, created_at=0.0, updated_at=0.0
+    )
+    world.policies.replace_all(StoredPolicies((), (stored,)))
+    assert (held(world), quarantined(world), len(world.policies._ready)) == (1, 0, 0)
+    assert world.decide(world.anonymous).reason == "NO_MATCH"
+    assert world.decide(world.anonymous, resource=f"{OTHER}/k").is_allowed
 
 
 # --- what it costs --------------------------------------------------------------------------------------------

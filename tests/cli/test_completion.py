@@ -11,7 +11,7 @@ def complete(incomplete, command="check"):
     return {item.value: item.help for item in shell.get_completions([command, "alice"], incomplete)}
 
 
-@pytest.mark.parametrize("command", ["check", "explain"])
+@pytest.mark.parametrize("command", ["check", "explain", "simulate"])
 def test_a_service_is_completed_up_to_its_colon(command):
     assert complete("s", command) == {
         "s3:": "Amazon S3",

@@ -38,6 +38,9 @@ def test_a_shape_does_not_depend_on_what_is_empty():
         "decision": None,
         "policies": [],
         "nearest_miss": None,
+        "changes": [],
+        "request": None,
+        "decision_now": None,
     }
     decision = to_plain(decision_pb2.Decision())
     assert decision["statement"] is None

@@ -140,6 +140,15 @@ def test_a_grant_through_the_role_and_one_by_itself_in_one_policy_grant_by_thems
     assert decision.statement.sid == "all"
 
 
+def test_of_several_grants_through_the_role_the_first_is_named():
+    resource = a_resource_policy(
+        a_statement(Sid="put", Action="s3:PutObject", Principal={"AWS": ROLE}),
+        a_statement(Sid="one", Principal={"AWS": ROLE}),
+        a_statement(Sid="two", Principal={"AWS": ROLE}),
+    )
+    assert decide(asked_by(SESSION), Applicable(resource=resource)).statement.sid == "one"
+
+
 def test_a_resource_policy_denies_whom_it_names_by_any_of_its_names():
     for principal, named in [
         (USER, "*"),
@@ -181,6 +190,7 @@ def test_root_is_not_limited_by_identity_policies_but_denied_by_a_resources():
     request = asked_by(ROOT_PRINCIPAL)
     assert decide(request, Applicable(a_set(DENY))) is ROOT
     assert decide(request, Applicable(resource=granting({"AWS": "bob"}))) is ROOT
+    assert decide(request, Applicable(resource=granting("*"))) is ROOT
     assert decide(request, Applicable(resource=granting("*", "Deny"))).verdict is DENIED
 
 
@@ -239,6 +249,12 @@ def test_a_bare_policy_set_means_the_identity_policies():
         for principal in (USER, SESSION, ROOT_PRINCIPAL, ANONYMOUS):
             request = asked_by(principal)
             assert decide(request, policies) is decide(request, Applicable(policies))
+
+
+def test_the_policies_of_a_resource_are_about_whom_they_name_also_where_they_stand_alone():
+    assert decide(a_request(), granting({"AWS": "alice"})).is_allowed
+    assert decide(a_request(), granting({"AWS": "bob"})) is NO_MATCH
+    assert decide(a_request(), granting({"AWS": "bob"}, "Deny")) is NO_MATCH
 
 
 @pytest.mark.parametrize("layer", list(Layer))

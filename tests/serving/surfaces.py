@@ -16,7 +16,7 @@ from authz.serving import admin_handlers, admin_policy_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
-from authz.serving.call import Call
+from authz.serving.call import Call, is_stream
 from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
@@ -104,6 +104,9 @@ class Surfaces:
         self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}
 
     async def send(self, path: str, raw: bytes, metadata: Mapping[str, str] | None = None) -> bytes:
+        if is_stream(self.methods[path]):
+            # Messages one after the other are one message with all that they have.
+            return b"".join([part async for part in self.stream(path, raw, metadata)])
         answer = self.methods[path](raw, Call(path, metadata or {}, PEER))
         return answer if isinstance(answer, bytes) else await answer
 

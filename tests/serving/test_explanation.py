@@ -9,11 +9,13 @@ from authz.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    OverloadedError,
     ParseError,
     UnauthenticatedError,
     UnavailableError,
 )
 from authz.identity.records import Status, TargetKind
+from authz.serving.explanation import CONCURRENT
 from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
 from tests.access.world import ACCOUNT, GET, OBJECT, PUT, ROOT_ID, ROOT_SECRET, policy
@@ -178,6 +180,19 @@ async def test_a_name_that_comes_to_mean_another_while_the_caller_is_loaded_is_n
     pause.released.set()
     with pytest.raises(UnavailableError):
         await asked
+
+
+async def test_no_more_than_a_few_wait_for_their_explanations(surfaces, explain, credential):
+    await explain(a_check())
+
+    def ask(number):
+        check = a_check(resource=f"{BUCKET}/{number}")
+        raw = wire.ExplainRequest(check=check).SerializeToString()
+        return surfaces.send(EXPLAIN, raw, surfaces.signed(EXPLAIN, raw, (ROOT_ID, ROOT_SECRET)))
+
+    answers = await asyncio.gather(*map(ask, range(CONCURRENT + 3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [bytes] * CONCURRENT + [OverloadedError] * 3
+    await explain(a_check())
 
 
 async def test_bytes_that_are_no_message_are_refused(surfaces):

@@ -335,7 +335,9 @@ async def test_only_so_many_requests_are_held_at_a_time(site, monkeypatch):
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     writer.write(raw[:-1])
     await until(lambda: site.app._in_flight == 1)
-    assert (await site.ask()).status == 503
+    refused = await site.ask()
+    assert refused.status == 503
+    assert b"<Code>SlowDown</Code>" in refused.body
     assert (await site.get("/livez")).status == 200
     writer.write(raw[-1:])
     async with asyncio.timeout(10):

@@ -305,6 +305,20 @@ async def test_a_few_walks_run_at_a_time_and_a_closed_one_makes_room(start, list
     assert (await list_actions()).actions
 
 
+async def test_walks_that_run_together_answer_as_one_alone(who_can, staff):
+    together = await asyncio.gather(*(who_can() for _ in range(reach.CONCURRENT)))
+    assert [named(messages) for messages in together] == [STAFF] * reach.CONCURRENT
+
+
+async def test_a_revision_that_is_asked_for_is_waited_for(who_can, list_actions, staff, world):
+    made = await world.control.attachments.attach("reads", TargetKind.USER, "erin")
+    assert world.refresher.applied < made.revision
+    messages = await who_can(at_least_revision=made.revision)
+    assert (arn("erin"), ALWAYS) in named(messages)
+    made = await world.control.attachments.detach("reads", TargetKind.USER, "erin")
+    assert not (await list_actions(user_name="erin", at=made.revision)).actions
+
+
 async def test_a_walk_goes_on_after_others_had_their_turn(who_can, start, staff, monkeypatch):
     monkeypatch.setattr(reach, "BUDGET", -1.0)
     assert named(await who_can()) == STAFF

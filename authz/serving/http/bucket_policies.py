@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from authz.formats.asgi import Network, parse_scope
 from authz.formats.s3_query import names_parameter
+from authz.identity.http import HttpRequest
 from authz.serving.bucket_policies import BODY_LIMIT, SUBRESOURCES, BucketPolicies, HttpAnswer
 
 BODY_SECONDS: Final = 10.0
@@ -20,8 +21,6 @@ BODY_SECONDS: Final = 10.0
 
 MAX_IN_FLIGHT: Final = 64
 """Requests held at a time; a third of what the server takes, so that probes and scrapes always pass."""
-
-_TOO_MANY: Final = HttpAnswer(503, {"retry-after": "1"}, b"")
 
 
 class BucketPoliciesApp:
@@ -44,17 +43,17 @@ class BucketPoliciesApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if self._in_flight >= MAX_IN_FLIGHT:
-            await _send(send, _TOO_MANY)
+            await _send(send, self._surface.turn_away(self._parse(scope, None)))
             return
         self._in_flight += 1
         try:
-            body = await _read_body(receive)
-            request = parse_scope(
-                scope, body, proxies=self._proxies, trusted_hops=self._trusted_hops
-            )
+            request = self._parse(scope, await _read_body(receive))
             await _send(send, await self._surface.answer(request))
         finally:
             self._in_flight -= 1
+
+    def _parse(self, scope: Scope, body: bytes | None) -> HttpRequest:
+        return parse_scope(scope, body, proxies=self._proxies, trusted_hops=self._trusted_hops)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
