@@ -197,7 +197,7 @@ async def test_what_no_record_can_be_called_is_simply_not_found(
 async def test_policies_are_loaded_all_or_by_id(
     control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await source.load_policies()).value == ([], [])
+    assert (await source.load_policies()).value == ([], [], [])
     stored = [(await control.policies.create(f"p{n}", f" {ALLOW_ALL}\n")).value for n in range(4)]
     loaded = await source.load_policies()
     assert loaded.revision == await source.revision()
@@ -208,7 +208,7 @@ async def test_policies_are_loaded_all_or_by_id(
         some = (await source.load_policies(wanted, ())).value
         assert {policy.name for policy in some.managed} == {"p1", "p3"}
         assert some.of_resources == []
-    assert (await source.load_policies([], [])).value == ([], [])
+    assert (await source.load_policies([], [])).value == ([], [], ())
 
 
 async def test_policies_of_resources_are_loaded_all_or_by_arn(

@@ -19,6 +19,7 @@ from authz.identity.records import (
     PolicyRef,
     PolicyVersion,
     ResourcePolicy,
+    RevokedSession,
     Status,
     User,
     fold_name,
@@ -34,6 +35,7 @@ def user_of(row: Row[Any]) -> User:
         created_at=row.created_at,
         tags=row.tags,
         boundary=None if row.boundary_id is None else _boundary_of(row),
+        sessions_void_before=row.sessions_void_before,
     )
 
 
@@ -47,6 +49,7 @@ def user_row(user: User) -> dict[str, object]:
     return _named(user) | {
         "tags": user.tags,
         "boundary_id": None if user.boundary is None else user.boundary.id,
+        "sessions_void_before": user.sessions_void_before,
     }
 
 
@@ -69,6 +72,9 @@ def access_key_of(row: Row[Any]) -> AccessKey:
         status=Status(row.status),
         created_at=row.created_at,
         description=row.description,
+        name=row.name,
+        policy=row.policy,
+        expires_at=row.expires_at,
     )
 
 
@@ -80,6 +86,9 @@ def access_key_row(key: AccessKey) -> dict[str, object]:
         "status": key.status.value,
         "created_at": key.created_at,
         "description": key.description,
+        "name": key.name,
+        "policy": key.policy,
+        "expires_at": key.expires_at,
     }
 
 
@@ -152,6 +161,16 @@ def resource_policy_row(policy: ResourcePolicy) -> dict[str, object]:
         "created_at": policy.created_at,
         "updated_at": policy.updated_at,
     }
+
+
+def revoked_session_of(row: Row[Any]) -> RevokedSession:
+    """Read a row of `revoked_sessions`."""
+    return RevokedSession(access_key_id=row.access_key_id, expires_at=row.expires_at)
+
+
+def revoked_session_row(session: RevokedSession) -> dict[str, object]:
+    """Return the columns of `session`."""
+    return {"access_key_id": session.access_key_id, "expires_at": session.expires_at}
 
 
 def _named(record: User | Group) -> dict[str, object]:

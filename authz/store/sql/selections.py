@@ -16,6 +16,7 @@ IS_BOUNDARY: Final = BOUNDARIES.c.id == users.c.boundary_id
 """How `BOUNDARIES` is joined to `users`; outer, as most users have none."""
 USER_COLUMNS: Final = (
     *(users.c[name] for name in ("id", "name", "status", "created_at", "tags", "boundary_id")),
+    users.c.sessions_void_before,
     BOUNDARIES.c.name.label("boundary_name"),
     BOUNDARIES.c.origin.label("boundary_origin"),
 )

@@ -20,6 +20,7 @@ from authz.store.sql.engine import Database
 from authz.store.sql.groups import SqlGroups
 from authz.store.sql.policies import SqlPolicies
 from authz.store.sql.resource_policies import SqlResourcePolicies
+from authz.store.sql.revoked_sessions import SqlRevokedSessions
 from authz.store.sql.users import SqlUsers
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class SqlUnit:
         self.access_keys = SqlAccessKeys(connection, changes)
         self.policies = SqlPolicies(connection, changes)
         self.resource_policies = SqlResourcePolicies(connection, changes)
+        self.revoked_sessions = SqlRevokedSessions(connection, changes)
         self.attachments = SqlAttachments(connection, changes)
 
 

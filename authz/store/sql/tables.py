@@ -90,6 +90,7 @@ users: Final = Table(
     Column("tags", Tags, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("boundary_id", KEY, ForeignKey("policies.id")),
+    Column("sessions_void_before", Double, nullable=False, server_default="0"),
     UniqueConstraint("name_key"),
     Index(None, "boundary_id"),
 )
@@ -122,7 +123,19 @@ access_keys: Final = Table(
     Column("sealed_secret", LargeBinary, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    # A document, or nothing for a key that is not narrowed.
+    Column("policy", Text, nullable=False, server_default=""),
+    Column("expires_at", Double),
     Index(None, "user_id"),
+)
+
+revoked_sessions: Final = Table(
+    "revoked_sessions",
+    metadata,
+    Column("access_key_id", KEY, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Index(None, "expires_at"),
 )
 
 policies: Final = Table(
