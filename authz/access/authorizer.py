@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from authz.access.entries import UserEntry
+from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.refresher import Refresher
 from authz.clock import Clock
@@ -48,7 +49,7 @@ class Answer(NamedTuple):
     """A decision as it is given: with its id, the revision it was made on, and that state's age in seconds.
 
     `request` is the access request that determined it: of several that were all required, the first that is
-    not allowed, or the first where all are.
+    not allowed, or the first where all are. `own` is what narrowed the credential that asked, if anything did.
     """
 
     decision: Decision
@@ -56,6 +57,7 @@ class Answer(NamedTuple):
     revision: int
     age: float
     request: AccessRequest
+    own: Narrowing | None = None
 
 
 class Asked(NamedTuple):
@@ -142,7 +144,7 @@ class Authorizer:
                 break
         assert first is not None, "an answer needs a question"
         assert decision is not None
-        return self.conclude(decision, first, asked, age)
+        return self.conclude(decision, first, asked, age, entry.own)
 
     def authorize_either(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
@@ -153,7 +155,20 @@ class Authorizer:
         """
         outcomes = [(self._decide(entry, request), request) for request in requests]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
-        return self.conclude(decision, request, asked, age)
+        return self.conclude(decision, request, asked, age, entry.own)
+
+    def find_deny(
+        self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
+    ) -> Answer | None:
+        """Return the answer when `entry` is denied one of `requests`, for what needs no right but can be denied.
+
+        `None` when nothing denies it: what nobody has to allow is no decision to count or record.
+        """
+        for request in requests:
+            decision = self._decide(entry, request)
+            if decision.verdict is Verdict.EXPLICITLY_DENIED or decision is PRINCIPAL_DISABLED:
+                return self.conclude(decision, request, asked, age)
+        return None
 
     def _decide(self, entry: UserEntry, request: AccessRequest) -> Decision:
         if not entry.is_enabled:
@@ -167,10 +182,15 @@ class Authorizer:
         return decision
 
     def conclude(
-        self, decision: Decision, request: AccessRequest, asked: Asked, age: float
+        self,
+        decision: Decision,
+        request: AccessRequest,
+        asked: Asked,
+        age: float,
+        own: Narrowing | None = None,
     ) -> Answer:
         """Give a decision its number; count and record it."""
-        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request)
+        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request, own)
         if self._remembered and _is_small(request):
             self._remembered[self._id_count % len(self._remembered)] = answer
         # The members' own texts: an enum member hashes itself by a slow detour.

@@ -122,6 +122,10 @@ class KeyEntry:
         """Whether it has policies of its own, and so may do less than its owner."""
         return self.acting.own is not None
 
+    def is_usable(self, now: float) -> bool:
+        """Tell whether it may be used at `now`, in epoch seconds: enabled, as its owner is, and not expired."""
+        return self.is_enabled and self.owner.is_enabled and not self.has_expired(now)
+
     def has_expired(self, now: float) -> bool:
         """Tell whether its time is over at `now`, in epoch seconds."""
         return self.expires_at is not None and now >= self.expires_at

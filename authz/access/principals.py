@@ -14,7 +14,6 @@ changes (`refresher.py`).
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
@@ -23,6 +22,7 @@ from authz.access.entries import KeyEntry, UserEntry, UserPage
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
+from authz.access.shelf import Shelf
 from authz.errors import InvalidError, OverloadedError, UnavailableError
 from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
@@ -70,20 +70,6 @@ class _Loaded(NamedTuple, Generic[E]):
     moment: Moment
 
 
-class _Shelf(OrderedDict[str, E]):
-    """A dictionary bounded by `limit`: adding one more drops the least recently used."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def put(self, key: str, entry: E) -> None:
-        self[key] = entry
-        self.move_to_end(key)
-        if len(self) > self._limit:
-            self.popitem(last=False)
-
-
 class Principals:
     """The cache of users and access keys."""
 
@@ -106,9 +92,9 @@ class Principals:
         self._policies = policies
         self._key_ring = key_ring
         self._account = account
-        self._keys: _Shelf[KeyEntry] = _Shelf(limit)
-        self._users: _Shelf[UserEntry] = _Shelf(limit)
-        self._absent: _Shelf[bool] = _Shelf(limit)
+        self._keys: Shelf[KeyEntry] = Shelf(limit)
+        self._users: Shelf[UserEntry] = Shelf(limit)
+        self._absent: Shelf[bool] = Shelf(limit)
         # How a change finds the entries it concerns; entries leave these by themselves when no shelf holds
         # them.
         self._by_id: WeakValueDictionary[str, UserEntry] = WeakValueDictionary()
@@ -152,6 +138,14 @@ class Principals:
         self._count(_USER_HIT)
         return entry
 
+    def find_user_by_id(self, user_id: str) -> UserEntry | None:
+        """Return the held entry of the user of this incarnation, or `None` when it must be loaded."""
+        entry = self._by_id.get(user_id)
+        if entry is None or not entry.is_current:
+            return None
+        self._count(_USER_HIT)
+        return entry
+
     # --- loading what is not ---
 
     async def load_key(self, access_key_id: str) -> KeyEntry | None:
@@ -188,6 +182,25 @@ class Principals:
             entry, moment = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
             is_current = entry is None or entry.is_current
             if is_current and not self.has_changed(ChangeKind.USER_NAME, name_key, moment):
+                return entry
+        raise _changing()
+
+    async def load_user_by_id(self, user_id: str) -> UserEntry | None:
+        """Load the user of this incarnation, or learn that it is no more (`None`); raises as `load_key`.
+
+        `user_id` is one that we gave: from a session's token, which was authenticated. The entry is held for as
+        long as the caller holds it.
+        """
+        if f"id:{user_id}" in self._absent:
+            self._count(_USER_NEGATIVE)
+            return None
+        self._count(_USER_MISS)
+        for _ in range(LOAD_ATTEMPTS):
+            entry, moment = await self._once(
+                f"id:{user_id}", lambda: self._read_user_by_id(user_id)
+            )
+            is_current = entry is None or entry.is_current
+            if is_current and not self.has_changed(ChangeKind.USER, user_id, moment):
                 return entry
         raise _changing()
 
@@ -304,6 +317,18 @@ class Principals:
         self._users.put(name_key, entry)
         return _Loaded(entry, self.moment())
 
+    async def _read_user_by_id(self, user_id: str) -> _Loaded[UserEntry | None]:
+        def concerns(found: StoredPrincipal | None, change: Change) -> bool:
+            if change.kind is ChangeKind.USER:
+                return change.key == user_id
+            return found is not None and _concerns_principal(found, change)
+
+        stored = await self._read_exactly(lambda: self._source.find_user_by_id(user_id), concerns)
+        if stored is None:
+            self._absent.put(f"id:{user_id}", entry=True)
+            return _Loaded(None, self.moment())
+        return _Loaded(self._adopt(stored), self.moment())
+
     async def _read_exactly(
         self, read: Callable[[], Awaitable[At[E]]], concerns: Callable[[E, Change], bool]
     ) -> E:
@@ -359,6 +384,7 @@ class Principals:
             held.clear()
 
     def _forget_user(self, user_id: str) -> None:
+        self._absent.pop(f"id:{user_id}", None)
         entry = self._by_id.pop(user_id, None)
         if entry is not None:
             entry.is_current = False

@@ -21,12 +21,15 @@ from authz.access.entries import KeyEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.access.revocation import RevokedSessions
+from authz.access.sessions import Sessions
 from authz.bootstrap.service import DataPlane, Service
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
 from authz.formats.admin_v1 import arn_of_policy
@@ -44,11 +47,12 @@ from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.sealing import KeyRing
+from authz.identity.session import SessionKeys
 from authz.policy.compile import compile_policy, compile_resource_policy
 from authz.policy.decision import Layer
 from authz.policy.model import Policy
 from authz.policy.resource_policies import check_within
-from authz.serving import admin_handlers, admin_policy_handlers
+from authz.serving import admin_handlers, admin_policy_handlers, admin_session_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -97,10 +101,12 @@ def build_data_plane(
         limit=settings.access_cache_size,
         concurrent_loads=settings.access_concurrent_loads,
     )
+    revoked = RevokedSessions(clock)
     refresher = Refresher(
         source,
         policies,
         principals,
+        revoked,
         metrics,
         clock,
         poll_interval=settings.access_poll_interval,
@@ -122,12 +128,22 @@ def build_data_plane(
         UserEntry(root_principal(settings.account_id), nothing, is_enabled=True),
         is_enabled=True,
     )
+    sessions = Sessions(
+        SessionKeys(key_ring),
+        policies,
+        principals,
+        revoked,
+        root_entry.owner,
+        metrics,
+        clock,
+        limit=settings.access_cache_size,
+    )
     return DataPlane(
         policies,
         principals,
         refresher,
         authorizer,
-        Authenticator(principals, root_entry, regions=settings.regions),
+        Authenticator(principals, sessions, root_entry, regions=settings.regions),
         root_entry,
         UserEntry(ANONYMOUS, nothing, is_enabled=True),
     )
@@ -150,7 +166,7 @@ def build_surfaces(
         clock,
         trusted_hops=service.settings.trusted_hops,
     )
-    refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous)
+    refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous, clock)
     authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
     explanation = ExplanationSurface(
         authorization, refs, plane.authorizer, plane.refresher, gate, clock
@@ -199,6 +215,13 @@ def _build_admin(
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
+    sessions = SessionRecords(
+        store,
+        clock,
+        SessionKeys(key_ring),
+        partial(check_document, kind=SESSION_POLICY),
+        max_duration=service.settings.session_max_duration,
+    )
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
     handlers = (
@@ -208,6 +231,7 @@ def _build_admin(
         admin_policy_handlers.PolicyHandlers(policies, account, clock),
         admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
         admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
+        admin_session_handlers.SessionHandlers(sessions, users),
     )
     return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 

@@ -5,9 +5,12 @@ of the principal) gives the names; `aws:groups` is MinIO's.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from authz.identity.records import Group, Status, User
+from authz.identity.session import Session
 from authz.policy.arn import root_arn, user_arn
 from authz.policy.request import NO_FACTS, Principal, PrincipalKind, Values
 
@@ -15,6 +18,18 @@ ANONYMOUS: Final = Principal(
     arn="", kind=PrincipalKind.ANONYMOUS, account="", id="anonymous", name="", facts=NO_FACTS
 )
 """Whoever presents no proof: `aws:PrincipalType` is not set either, as no identity was established."""
+
+_OF_THE_PARENT: Final = frozenset(
+    {
+        "aws:username",
+        "aws:userid",
+        "aws:principalarn",
+        "aws:principaltype",
+        "aws:principalaccount",
+        "aws:groups",
+    }
+)
+"""The facts that say who acts."""
 
 
 def user_principal(user: User, groups: Iterable[Group], account: str) -> Principal:
@@ -44,6 +59,17 @@ def root_principal(account: str) -> Principal:
         name="root",
         facts=_common_facts(arn, PrincipalKind.ROOT, account, account),
     )
+
+
+def session_principal(parent: Principal, session: Session) -> Principal:
+    """Return the principal of a session of `parent`: the parent, with what the session says besides.
+
+    What is known of the parent wins over anything a session says, and who acts is never said by a session, also
+    where the parent has no such fact (root has no user name).
+    """
+    issued_at = datetime.fromtimestamp(session.issued_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    facts = {key: values for key, values in session.facts.items() if key not in _OF_THE_PARENT}
+    return replace(parent, facts={**facts, **parent.facts, "aws:tokenissuetime": (issued_at,)})
 
 
 def _common_facts(arn: str, kind: PrincipalKind, account: str, user_id: str) -> dict[str, Values]:

@@ -31,7 +31,7 @@ from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.serving.call import Call, Methods
 from authz.serving.errors import render
-from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, acting_of
 from authz.telemetry.metrics import Metrics
 
 SURFACE: Final = "authz_v1"
@@ -141,7 +141,7 @@ class AuthorizationSurface:
 
     def decide(self, question: Question, found: Found, age: float) -> Answer:
         """Decide `question` for the principal that it names and `found`; counted and recorded."""
-        entry = owner_of(found)
+        entry = acting_of(found)
         principal = entry.principal if entry else self._refs.stranger(question.principal)
         context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())
         request = AccessRequest(principal, question.action, question.resource, context)

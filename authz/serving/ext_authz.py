@@ -93,13 +93,15 @@ class ExtAuthz:
         question = _Question(request, mapping, proof, age, now, started)
         if proof is None:
             return self._answer(question, None)
-        credential = self._authenticator.find_credential(proof.access_key_id)
+        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
         if credential is None:
             return self._check_cold(question, proof)
         return self._answer(question, credential)
 
     async def _check_cold(self, question: _Question, proof: Proof) -> bytes:
-        credential = await self._authenticator.load_credential(proof.access_key_id)
+        credential = await self._authenticator.load_credential(
+            proof.access_key_id, proof.session_token
+        )
         return self._answer(question, credential)
 
     def _answer(self, question: _Question, credential: KeyEntry | None) -> bytes:
@@ -110,7 +112,7 @@ class ExtAuthz:
                 proved = self._authenticator.authenticate(
                     request, proof, credential, services=mapping.services, now=now
                 )
-                entry, access_key_id = proved.owner, proved.id
+                entry, access_key_id = proved.acting, proved.id
             authenticated = perf_counter()
             self._authenticate_seconds.observe(authenticated - started)
             checks = mapping.parse(request, proof)

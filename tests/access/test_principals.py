@@ -105,6 +105,7 @@ async def test_no_shelf_grows_beyond_the_bound(make_world):
             await world.key(key_id)
             await world.user(f"user{n}")
             await world.key(f"MADEUP{n}")
+            await world.credential(await world.session(f"user{n}"))
         for sample in world.metrics.cache_entries.collect().samples:
             assert sample.value == 4, sample.labels
         held = [n for n in range(10) if world.principals.find_key(f"KEY{n}") is not None]

@@ -15,11 +15,15 @@ from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.access.revocation import RevokedSessions
+from authz.access.sessions import Sessions
 from authz.bootstrap.building import POLICY_PARSERS
 from authz.clock import ManualClock
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.sessions import IssuedSession, Parent
 from authz.errors import UnavailableError
 from authz.identity.principal import ANONYMOUS, root_principal
+from authz.identity.session import SessionKeys
 from authz.policy.arn import policy_arn
 from authz.policy.decision import Layer
 from authz.policy.request import NO_FACTS, AccessRequest, Context
@@ -106,6 +110,9 @@ class HeldSource:
     async def find_user(self, name):
         return await self._pass("find_user", name)
 
+    async def find_user_by_id(self, user_id):
+        return await self._pass("find_user_by_id", user_id)
+
     async def list_users(self, after, limit):
         return await self._pass("list_users", after, limit)
 
@@ -147,8 +154,9 @@ class World:
             self.source, self.policies, control.ring, self.metrics,
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
         )  # fmt: skip
+        self.revoked = RevokedSessions(self.clock)
         self.refresher = Refresher(
-            self.source, self.policies, self.principals, self.metrics, self.clock,
+            self.source, self.policies, self.principals, self.revoked, self.metrics, self.clock,
             poll_interval=LONG, wait_limit=wait_limit,
         )  # fmt: skip
         log = DecisionLog(None, self.metrics, allow_sample_rate=0.0)
@@ -165,7 +173,14 @@ class World:
         owner = UserEntry(root_principal(ACCOUNT), nothing, is_enabled=True)
         self.root = KeyEntry(ROOT_ID, ROOT_SECRET, owner, is_enabled=True)
         self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
-        self.authenticator = Authenticator(self.principals, self.root, regions=frozenset({REGION}))
+        self.session_keys = SessionKeys(control.ring)
+        self.sessions = Sessions(
+            self.session_keys, self.policies, self.principals, self.revoked, owner, self.metrics, self.clock,
+            limit=limit,
+        )  # fmt: skip
+        self.authenticator = Authenticator(
+            self.principals, self.sessions, self.root, regions=frozenset({REGION})
+        )
 
     async def settle(self) -> int:
         """Let memory reach what is committed now."""
@@ -180,6 +195,21 @@ class World:
         return self.principals.find_key(access_key_id) or await self.principals.load_key(
             access_key_id
         )
+
+    async def session(self, name="alice", **more) -> IssuedSession:
+        """Issue a session of a user, or of root for an empty name."""
+        parent_id = (await self.control.users.get(name)).id if name else ACCOUNT
+        parent = Parent(
+            principal_id=parent_id, expires_at=None, is_narrowed=False, is_session=False
+        )
+        return await self.control.sessions.issue(parent, **more)
+
+    async def credential(self, issued: IssuedSession) -> KeyEntry | None:
+        """Return the credential of a session, from memory or loaded."""
+        proof = issued.session.access_key_id, issued.token
+        return self.authenticator.find_credential(
+            *proof
+        ) or await self.authenticator.load_credential(*proof)
 
     def decide(self, entry: UserEntry, action=GET, resource=OBJECT):
         context = Context(entry.principal.facts, NO_FACTS, NO_FACTS, self.clock.now())

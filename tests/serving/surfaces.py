@@ -12,7 +12,7 @@ from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
 from authz.identity.principal import ANONYMOUS
 from authz.identity.sigv4 import sign_headers
-from authz.serving import admin_handlers, admin_policy_handlers
+from authz.serving import admin_handlers, admin_policy_handlers, admin_session_handlers
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -63,7 +63,7 @@ class Surfaces:
             world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
             trusted_hops=trusted_hops,
         )  # fmt: skip
-        refs = PrincipalRefs(world.principals, world.root, anonymous)
+        refs = PrincipalRefs(world.principals, world.root, anonymous, clock)
         authorization = AuthorizationSurface(
             refs, world.authorizer, world.refresher, metrics, clock
         )
@@ -90,6 +90,7 @@ class Surfaces:
             admin_policy_handlers.AttachmentHandlers(
                 control.attachments, control.users, control.groups, control.policies
             ),
+            admin_session_handlers.SessionHandlers(control.sessions, control.users),
         )
         self.by_name = {
             "ext_authz": ext_authz.methods,
