@@ -43,6 +43,16 @@ OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set
         lambda c: c.users.delete("alice", cascade=True),
         {"user Alice", "user_name alice", "access_key ALICEKEY1", "access_key ALICEKEY2"},
     ),
+    "narrow an access key": (
+        lambda c: c.access_keys.update("ALICEKEY1", policy=ALLOW_ALL),
+        {"access_key ALICEKEY1"},
+    ),
+    "let an access key expire": (
+        lambda c: c.access_keys.update("ALICEKEY1", expires_at=c.clock.now() + 86_400),
+        {"access_key ALICEKEY1"},
+    ),
+    "revoke a user's sessions": (lambda c: c.sessions.revoke_user("alice"), {"user Alice"}),
+    "revoke a session": (lambda c: c.sessions.revoke("ASIAONE"), {"session ASIAONE"}),
     "create a group": (lambda c: c.groups.create("Ops"), {"group Ops"}),
     "disable a group": (lambda c: c.groups.update("devs", status=Status.DISABLED), {"group Devs"}),
     "rename a group": (lambda c: c.groups.update("devs", new_name="Makers"), {"group Devs"}),
@@ -260,6 +270,7 @@ async def test_a_change_too_big_to_log_makes_readers_reload(
 
 async def test_every_kind_of_change_can_be_read_back(control: Control, source: SqlSource) -> None:
     await populate(control)
+    await control.sessions.revoke("ASIAONE")
     batch = await source.changes_after(0, 1000)
     assert {change.kind for change in batch.changes} == set(ChangeKind)
 
