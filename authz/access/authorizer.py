@@ -160,9 +160,9 @@ class Authorizer:
     def find_deny(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
     ) -> Answer | None:
-        """Return the answer when `entry` is denied one of `requests`, for what needs no right but can be denied.
+        """Return the answer when a deny refuses one of `requests`, for what needs no right but can be denied.
 
-        `None` when nothing denies it: what nobody has to allow is no decision to count or record.
+        `None` when nothing does: what nobody has to allow is no decision to count or record.
         """
         for request in requests:
             decision = self._decide(entry, request)

@@ -10,19 +10,25 @@ Not here: what a change means (`control`), or how messages are read and written 
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from authz.access.entries import KeyEntry
+from authz.errors import ForbiddenError
 from authz.formats.authz_v1 import parse_message
-from authz.policy.request import Principal, Values
+from authz.identity.records import fold_name
+from authz.policy.arn import user_arn
+from authz.policy.request import Values
 from authz.serving.admin_requirements import (
     BOUNDARY_KEY,
+    CALLER,
     bounded_user_of,
     facts_of,
     find_requirement,
+    keys_owner_of,
     needed_for_tags,
     resource_of,
 )
@@ -34,6 +40,7 @@ from authz.wire.authz.admin.v1 import (
     group_service_pb2,
     policy_service_pb2,
     resource_policy_service_pb2,
+    session_service_pb2,
     user_service_pb2,
 )
 
@@ -46,13 +53,14 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         policy_service_pb2,
         resource_policy_service_pb2,
         attachment_service_pb2,
+        session_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 """The services of `authz.admin.v1`."""
 
-Handler = Callable[[Any], Awaitable[Message]]
-"""One method behind the gate: its request → its answer."""
+Handler = Callable[..., Awaitable[Message]]
+"""One method behind the gate: its request → its answer. One about the caller takes its `KeyEntry` besides."""
 
 FindBoundary = Callable[[str], Awaitable[str]]
 """A user's name → the ARN of its permissions boundary, empty for none and for no such user."""
@@ -73,8 +81,9 @@ class AdminGate(Protocol):
         *,
         also: Sequence[str] = (),
         find_facts: FindFacts = no_facts,
-    ) -> Principal:
-        """Return who calls, once they have proved it and may do all this; raises what refuses the call."""
+        needs_allow: bool = True,
+    ) -> KeyEntry:
+        """Return what signed the call, once it is proved and may do all this; raises what refuses the call."""
         ...
 
 
@@ -103,7 +112,8 @@ class AdminSurface:
             request = parse_message(kind, raw)
             needed = find_requirement(path, request)
             resource = resource_of(needed, request, self._account)
-            await self._gate.admit(
+            is_own = needed.kind == CALLER
+            caller = await self._gate.admit(
                 call,
                 raw,
                 needed.action,
@@ -111,11 +121,22 @@ class AdminSurface:
                 resource,
                 also=needed_for_tags(path, request),
                 find_facts=lambda: self._find_facts(request),
+                needs_allow=not is_own,
             )
-            answer = await handler(request)
+            self._refuse_widening(caller, request)
+            answer = await (handler(request, caller) if is_own else handler(request))
             return answer.SerializeToString()
 
         return method
+
+    def _refuse_widening(self, caller: KeyEntry, request: Message) -> None:
+        owner = keys_owner_of(request) if caller.is_narrowed else None
+        # Compared as the store compares names: no other spelling reaches the owner's keys past this.
+        own_arn = caller.owner.principal.arn
+        if owner is not None and fold_name(user_arn(self._account, owner)) == fold_name(own_arn):
+            raise ForbiddenError(
+                "a credential with a policy of its own may not create or change access keys of its owner"
+            )
 
     async def _find_facts(self, request: Message) -> Mapping[str, Values]:
         facts = facts_of(request, self._account)

@@ -10,7 +10,7 @@ policy) has a row for each kind.
 Sources: AWS, "Service Authorization Reference: IAM"; MinIO, "Policy Management: admin actions".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
@@ -23,13 +23,17 @@ from authz.policy.request import Values
 
 PACKAGE: Final = "authz.admin.v1"
 
+CALLER: Final = "caller"
+"""The kind of a call that is about the caller's own credential."""
+
 
 class Requirement(NamedTuple):
     """What a call needs: AWS's action, MinIO's, and on what.
 
     `kind` is `user`, `group` or `policy`; `name` is the request's field that holds the name, by a dotted path,
     empty for all of the kind (the ARN ends after its slash, as in AWS). Of kind `resource`, the field holds the
-    ARN itself, and all of the kind is `*`.
+    ARN itself, and all of the kind is `*`. Of kind `caller`, the call is about the credential that signed it:
+    it needs no right, only an explicit deny of the action on `*` refuses it, and its handler is told who calls.
     """
 
     action: str
@@ -53,6 +57,7 @@ _ARNS: Final = {
     "group": group_arn,
     "policy": managed_policy_arn,
     "resource": _arn_itself,
+    CALLER: _arn_itself,
 }
 
 _USERS: Final[Mapping[str, Requirement]] = {
@@ -165,6 +170,18 @@ _ATTACHMENTS: Final[Mapping[str, Requirement]] = {
     ),
 }
 
+# MinIO has no right for ending sessions; it asks for that to remove service accounts.
+_SESSIONS: Final[Mapping[str, Requirement]] = {
+    "CreateSession": Requirement("sts:GetSessionToken", None, CALLER),
+    "RevokeSessions/user_name": Requirement(
+        "authz:RevokeSessions", "admin:RemoveServiceAccount", "user", "user_name"
+    ),
+    # Whose it is stands in a token that nobody has kept: who may end one may end anybody's.
+    "RevokeSessions/access_key_id": Requirement(
+        "authz:RevokeSessions", "admin:RemoveServiceAccount", "resource"
+    ),
+}
+
 _SERVICES: Final = {
     "UserService": _USERS,
     "AccessKeyService": _ACCESS_KEYS,
@@ -172,6 +189,7 @@ _SERVICES: Final = {
     "PolicyService": _POLICIES,
     "ResourcePolicyService": _RESOURCE_POLICIES,
     "AttachmentService": _ATTACHMENTS,
+    "SessionService": _SESSIONS,
 }
 
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {
@@ -276,3 +294,20 @@ def bounded_user_of(request: Any) -> str:
     kind = request.DESCRIPTOR.name
     is_about = kind in _ATTACHING or kind == "DeletePermissionsBoundaryRequest"
     return str(request.user_name) if is_about else ""
+
+
+_CHANGING_KEYS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "CreateAccessKeyRequest": lambda request: request.user_name,
+    "UpdateAccessKeyRequest": lambda request: request.access_key.user_name,
+}
+
+
+def keys_owner_of(request: Any) -> str | None:
+    """Return whose access keys a call creates or changes, `None` for a call that does neither.
+
+    A credential with a policy of its own does neither for its own owner, whatever that policy says: by a key
+    without that policy, or the same key with another one, restricted service accounts got rid of their
+    restrictions in MinIO (CVE-2025-62506, CVE-2024-24747).
+    """
+    read = _CHANGING_KEYS.get(request.DESCRIPTOR.name)
+    return None if read is None else read(request)

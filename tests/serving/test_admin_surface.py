@@ -2,6 +2,7 @@
 
 import pytest
 
+from authz.access.entries import KeyEntry, UserEntry
 from authz.errors import ForbiddenError, InvalidError, ParseError
 from authz.policy.request import Principal, PrincipalKind
 from authz.serving.admin import AdminSurface, list_methods
@@ -19,6 +20,7 @@ ROOT = Principal(
     name="root",
     facts={},
 )
+ROOT_KEY = KeyEntry("ROOT", b"secret", UserEntry(ROOT, None, is_enabled=True), is_enabled=True)
 
 
 class NotedGate:
@@ -30,13 +32,15 @@ class NotedGate:
         self.is_open = is_open
 
     async def admit(
-        self, call, raw, action, admin_action, resource, *, also=(), find_facts=no_facts
-    ):
+        self, call, raw, action, admin_action, resource, *,
+        also=(), find_facts=no_facts, needs_allow=True,
+    ):  # fmt: skip
         self.asked.append((call.method, raw, action, admin_action, resource))
         self.facts = find_facts
+        self.needs_allow = needs_allow
         if not self.is_open:
             raise ForbiddenError("closed")
-        return ROOT
+        return ROOT_KEY
 
 
 class EveryHandler:
@@ -44,10 +48,12 @@ class EveryHandler:
 
     def __init__(self):
         self.reached = []
+        self.callers = []
 
     def __getattr__(self, name):
-        async def handler(request):
+        async def handler(request, *caller):
             self.reached.append(name)
+            self.callers.append(caller)
             user = user_service_pb2.User(name=getattr(request, "name", ""))
             return user_service_pb2.GetUserResponse(user=user)
 
@@ -85,6 +91,20 @@ async def test_no_method_gets_past_a_closed_gate(path):
     with pytest.raises((ForbiddenError, InvalidError, ParseError)):
         await surface.methods[path](raw, a_call(path))
     assert handlers.reached == []
+
+
+async def test_a_call_about_the_caller_alone_needs_no_allow_and_is_told_who_calls():
+    for path, _, _ in list_methods():
+        gate, handlers = NotedGate(), EveryHandler()
+        surface = AdminSurface(gate, ACCOUNT, [handlers], unbounded)
+        raw = attachment_service_pb2.AttachPolicyRequest(user_name="x").SerializeToString()
+        try:
+            await surface.methods[path](raw, a_call(path))
+        except (InvalidError, ParseError):
+            continue
+        is_own = path == "/authz.admin.v1.SessionService/CreateSession"
+        assert gate.needs_allow is not is_own
+        assert handlers.callers == [(ROOT_KEY,) if is_own else ()]
 
 
 async def test_a_call_that_does_not_say_what_it_is_about_reaches_neither_gate_nor_handler():
