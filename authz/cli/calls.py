@@ -6,7 +6,7 @@ a document that was written is in the JSON, or goes to stderr; suggestions are l
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.message import Message
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 PACKAGE: Final = "authz.admin.v1"
 
 DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
+
+
+def read_narrowing(file: IO[str] | None) -> str | None:
+    """Return the policy that is to narrow a credential, `None` when none is named; an empty one is refused.
+
+    On the wire empty means none: a file that went missing must not make a credential that may do everything.
+    """
+    document = None if file is None else file.read()
+    if document is not None and not document.strip():
+        raise click.UsageError("the policy is empty")
+    return document
 
 
 def show_one(session: Session, method: str, request: Message, answer: type[Message]) -> None:
