@@ -13,17 +13,17 @@ Not here: what an entry is (`entries.py`), deciding (`authorizer.py`), verifying
 changes (`refresher.py`).
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet, WeakValueDictionary
 
 from authz.access.entries import KeyEntry, UserEntry, UserPage
+from authz.access.loads import Loads
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
 from authz.access.shelf import Shelf
-from authz.errors import InvalidError, OverloadedError, UnavailableError
+from authz.errors import InvalidError, UnavailableError
 from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.principal import user_principal
 from authz.identity.records import AccessKey, Status, fold_name
@@ -62,6 +62,8 @@ class Moment(NamedTuple):
 
 E = TypeVar("E")
 
+_FindUser = Callable[[str], Awaitable[At[StoredPrincipal | None]]]
+
 
 class _Loaded(NamedTuple, Generic[E]):
     """What a load found, and when that was so."""
@@ -99,9 +101,7 @@ class Principals:
         # them.
         self._by_id: WeakValueDictionary[str, UserEntry] = WeakValueDictionary()
         self._by_group: dict[str, WeakSet[UserEntry]] = {}
-        self._loads: dict[str, asyncio.Task[Any]] = {}
-        self._load_limit = 2 * concurrent_loads
-        self._slots = asyncio.Semaphore(concurrent_loads)
+        self._loads = Loads(concurrent_loads)
         self._freshness: Freshness | None = None
         self._log = get_logger("access")
         self._reloads = 0
@@ -160,7 +160,7 @@ class Principals:
             return None
         self._count(_KEY_MISS)
         for _ in range(LOAD_ATTEMPTS):
-            entry, moment = await self._once(
+            entry, moment = await self._loads.once(
                 f"key:{access_key_id}", lambda: self._read_key(access_key_id)
             )
             # A change may have been applied between the load's end and this task's turn.
@@ -174,16 +174,7 @@ class Principals:
         if not _is_name(name):
             return None
         name_key = fold_name(name)
-        if f"user:{name_key}" in self._absent:
-            self._count(_USER_NEGATIVE)
-            return None
-        self._count(_USER_MISS)
-        for _ in range(LOAD_ATTEMPTS):
-            entry, moment = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
-            is_current = entry is None or entry.is_current
-            if is_current and not self.has_changed(ChangeKind.USER_NAME, name_key, moment):
-                return entry
-        raise _changing()
+        return await self._load_user(ChangeKind.USER_NAME, name_key, self._source.find_user)
 
     async def load_user_by_id(self, user_id: str) -> UserEntry | None:
         """Load the user of this incarnation, or learn that it is no more (`None`); raises as `load_key`.
@@ -191,16 +182,19 @@ class Principals:
         `user_id` is one that we gave: from a session's token, which was authenticated. The entry is held for as
         long as the caller holds it.
         """
-        if f"id:{user_id}" in self._absent:
+        return await self._load_user(ChangeKind.USER, user_id, self._source.find_user_by_id)
+
+    async def _load_user(self, kind: ChangeKind, key: str, find: _FindUser) -> UserEntry | None:
+        """Load the user that `find` gives for `key`, by which changes of `kind` know it."""
+        name = f"{kind.value}:{key}"
+        if name in self._absent:
             self._count(_USER_NEGATIVE)
             return None
         self._count(_USER_MISS)
         for _ in range(LOAD_ATTEMPTS):
-            entry, moment = await self._once(
-                f"id:{user_id}", lambda: self._read_user_by_id(user_id)
-            )
+            entry, moment = await self._loads.once(name, lambda: self._read_user(kind, key, find))
             is_current = entry is None or entry.is_current
-            if is_current and not self.has_changed(ChangeKind.USER, user_id, moment):
+            if is_current and not self.has_changed(kind, key, moment):
                 return entry
         raise _changing()
 
@@ -218,7 +212,7 @@ class Principals:
                 return after < change.key <= last
             return any(_concerns_principal(one, change) for one in found)
 
-        async with self._slots:
+        async with self._loads.slots:
             stored = await self._read_exactly(
                 lambda: self._source.list_users(after, limit), concerns
             )
@@ -239,30 +233,6 @@ class Principals:
             return True
         changes = self._freshness.changes_since(since.revision)
         return changes is None or any(c.key == key and c.kind is kind for c in changes)
-
-    async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
-        task = self._loads.get(key)
-        if task is None:
-            if len(self._loads) >= self._load_limit:
-                raise OverloadedError("too many principals are being loaded at once")
-            task = asyncio.create_task(
-                self._with_slot(read), name=f"load a {key.partition(':')[0]}"
-            )
-            self._loads[key] = task
-            task.add_done_callback(lambda ended: self._end_load(key, ended))
-        # The load belongs to everybody who waits for it: one caller's cancellation must not end it.
-        result: E = await asyncio.shield(task)
-        return result
-
-    def _end_load(self, key: str, task: asyncio.Task[Any]) -> None:
-        self._loads.pop(key, None)
-        # Where nobody waits any more, nobody else asks how it went.
-        if not task.cancelled():
-            task.exception()
-
-    async def _with_slot(self, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
-        async with self._slots:
-            return await read()
 
     async def _read_key(self, access_key_id: str) -> _Loaded[KeyEntry | None]:
         def concerns(found: StoredAccessKey | None, change: Change) -> bool:
@@ -303,31 +273,22 @@ class Principals:
             self._log.error("secret_not_unsealed", access_key=stored.key.id, problem=error.message)
             raise
 
-    async def _read_user(self, name_key: str) -> _Loaded[UserEntry | None]:
+    async def _read_user(
+        self, kind: ChangeKind, key: str, find: _FindUser
+    ) -> _Loaded[UserEntry | None]:
         def concerns(found: StoredPrincipal | None, change: Change) -> bool:
-            if change.kind is ChangeKind.USER_NAME:
-                return change.key == name_key
+            if change.kind is kind and change.key == key:
+                return True
             return found is not None and _concerns_principal(found, change)
 
-        stored = await self._read_exactly(lambda: self._source.find_user(name_key), concerns)
+        stored = await self._read_exactly(lambda: find(key), concerns)
         if stored is None:
-            self._absent.put(f"user:{name_key}", entry=True)
+            self._absent.put(f"{kind.value}:{key}", entry=True)
             return _Loaded(None, self.moment())
         entry = self._adopt(stored)
-        self._users.put(name_key, entry)
+        if kind is ChangeKind.USER_NAME:
+            self._users.put(key, entry)
         return _Loaded(entry, self.moment())
-
-    async def _read_user_by_id(self, user_id: str) -> _Loaded[UserEntry | None]:
-        def concerns(found: StoredPrincipal | None, change: Change) -> bool:
-            if change.kind is ChangeKind.USER:
-                return change.key == user_id
-            return found is not None and _concerns_principal(found, change)
-
-        stored = await self._read_exactly(lambda: self._source.find_user_by_id(user_id), concerns)
-        if stored is None:
-            self._absent.put(f"id:{user_id}", entry=True)
-            return _Loaded(None, self.moment())
-        return _Loaded(self._adopt(stored), self.moment())
 
     async def _read_exactly(
         self, read: Callable[[], Awaitable[At[E]]], concerns: Callable[[E, Change], bool]
@@ -384,13 +345,13 @@ class Principals:
             held.clear()
 
     def _forget_user(self, user_id: str) -> None:
-        self._absent.pop(f"id:{user_id}", None)
+        self._absent.pop(f"user:{user_id}", None)
         entry = self._by_id.pop(user_id, None)
         if entry is not None:
             entry.is_current = False
 
     def _forget_user_name(self, name_key: str) -> None:
-        self._absent.pop(f"user:{name_key}", None)
+        self._absent.pop(f"user_name:{name_key}", None)
         self._users.pop(name_key, None)
 
     def _forget_group(self, group_id: str) -> None:

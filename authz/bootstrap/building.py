@@ -121,13 +121,7 @@ def build_data_plane(
         max_staleness=settings.access_max_staleness,
         remembered=settings.access_remembered_decisions,
     )
-    nothing = policies.handle((), ())
-    root_entry = KeyEntry(
-        root.access_key_id,
-        root.secret.reveal().encode(),
-        UserEntry(root_principal(settings.account_id), nothing, is_enabled=True),
-        is_enabled=True,
-    )
+    root_entry = _build_root(root, policies, settings.account_id)
     sessions = Sessions(
         SessionKeys(key_ring),
         policies,
@@ -145,8 +139,13 @@ def build_data_plane(
         authorizer,
         Authenticator(principals, sessions, root_entry, regions=settings.regions),
         root_entry,
-        UserEntry(ANONYMOUS, nothing, is_enabled=True),
+        UserEntry(ANONYMOUS, policies.handle((), ()), is_enabled=True),
     )
+
+
+def _build_root(root: local_files.RootCredential, policies: Policies, account: str) -> KeyEntry:
+    owner = UserEntry(root_principal(account), policies.handle((), ()), is_enabled=True)
+    return KeyEntry(root.access_key_id, root.secret.reveal().encode(), owner, is_enabled=True)
 
 
 def build_surfaces(
