@@ -62,10 +62,12 @@ from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.grpc.server import GrpcConfig
-from authz.serving.http.bucket_policies import BucketPoliciesApp
+from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
+from authz.serving.http_surface import HttpSurface
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.reach import ReachSurface
+from authz.serving.sts import Sts
 from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -138,6 +140,8 @@ def build_data_plane(
         refresher,
         authorizer,
         Authenticator(principals, sessions, root_entry, regions=settings.regions),
+        # MinIO's clients, and AWS's without a region, sign for STS in none.
+        Authenticator(principals, sessions, root_entry, regions=settings.regions | {""}),
         root_entry,
         UserEntry(ANONYMOUS, policies.handle((), ()), is_enabled=True),
     )
@@ -214,13 +218,7 @@ def _build_admin(
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
-    sessions = SessionRecords(
-        store,
-        clock,
-        SessionKeys(key_ring),
-        partial(check_document, kind=SESSION_POLICY),
-        max_duration=service.settings.session_max_duration,
-    )
+    sessions = _build_session_records(service, store, key_ring)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
     handlers = (
@@ -235,9 +233,34 @@ def _build_admin(
     return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 
 
-def build_bucket_policies(
-    service: Service, plane: DataPlane, database: Database
-) -> BucketPoliciesApp:
+def _build_session_records(service: Service, store: SqlStore, key_ring: KeyRing) -> SessionRecords:
+    return SessionRecords(
+        store,
+        service.clock,
+        SessionKeys(key_ring),
+        partial(check_document, kind=SESSION_POLICY),
+        max_duration=service.settings.session_max_duration,
+    )
+
+
+def build_sts(
+    service: Service, plane: DataPlane, database: Database, key_ring: KeyRing
+) -> SurfaceApp:
+    """Build what answers STS clients on the HTTP port."""
+    settings = service.settings
+    surface = Sts(
+        plane.sts_authenticator,
+        plane.authorizer,
+        _build_session_records(service, SqlStore(database), key_ring),
+        service.metrics,
+        service.clock,
+        account=settings.account_id,
+        max_duration=settings.session_max_duration,
+    )
+    return _build_surface_app(surface, settings)
+
+
+def build_bucket_policies(service: Service, plane: DataPlane, database: Database) -> SurfaceApp:
     """Build what answers S3's requests about bucket policies on the HTTP port."""
     settings, clock = service.settings, service.clock
     store = SqlStore(database, on_commit=plane.refresher.hint)
@@ -252,7 +275,11 @@ def build_bucket_policies(
         anonymous=plane.anonymous,
         account=settings.account_id,
     )
-    return BucketPoliciesApp(
+    return _build_surface_app(surface, settings)
+
+
+def _build_surface_app(surface: HttpSurface, settings: Settings) -> SurfaceApp:
+    return SurfaceApp(
         surface,
         proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
         trusted_hops=settings.trusted_hops,

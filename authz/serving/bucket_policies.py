@@ -3,7 +3,7 @@
 A proxy hands over the requests whose query names the `policy` or `policyStatus` of a bucket; the store never
 sees them. Nothing that asked `ext_authz` before is relied on: the signature, the body and the right to do this
 are all verified here, as they are there. Plain values in, plain values out; a server is an adapter around
-`answer` (`serving/http/bucket_policies.py`).
+`answer` (`serving/http/surface_app.py`).
 
 Whether the bucket exists is not known here (docs/decisions/0015). Source: Amazon S3 API reference,
 PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus.
@@ -43,6 +43,7 @@ from authz.policy.decision import Layer
 from authz.policy.request import AccessRequest, Context, PrincipalKind
 from authz.policy.resource_policies import is_public
 from authz.serving.http_mappings import ACCESS_DENIED, ACCESS_DENIED_TEXT, S3Mapping, server_facts
+from authz.serving.http_surface import HttpAnswer
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -70,14 +71,6 @@ _CODES: Final[Mapping[type[AuthzError], str]] = {
 """S3's words for what can go wrong on our side; the rest is the client's, `InvalidRequest`."""
 
 
-class HttpAnswer(NamedTuple):
-    """What the client gets."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class _Admitted(NamedTuple):
     """An allowed request: what it is, who asks, the need that was decided, and the decision with its id."""
 
@@ -94,6 +87,8 @@ class _Admitted(NamedTuple):
 
 class BucketPolicies:
     """Answers S3 clients about the policies of buckets."""
+
+    body_limit = BODY_LIMIT
 
     def __init__(
         self,

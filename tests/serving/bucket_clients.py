@@ -10,8 +10,9 @@ from authz.formats.s3_http import S3Config
 from authz.identity.http import HttpRequest
 from authz.identity.principal import ANONYMOUS
 from authz.identity.sigv4 import sign_headers
-from authz.serving.bucket_policies import BucketPolicies, HttpAnswer
+from authz.serving.bucket_policies import BucketPolicies
 from authz.serving.http_mappings import S3Mapping
+from authz.serving.http_surface import HttpAnswer
 from authz.store.sql.store import SqlStore
 from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, World
 

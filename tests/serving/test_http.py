@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from authz.errors import InvalidError
 from authz.identity.http import HttpRequest
 from authz.serving.bucket_policies import BODY_LIMIT
-from authz.serving.http import bucket_policies as adapter
 from authz.serving.http import server as http_server
+from authz.serving.http import surface_app as adapter
 from authz.serving.http.app import build_app
-from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.serving.http.server import HttpServer
+from authz.serving.http.surface_app import SurfaceApp
 from authz.telemetry.metrics import Metrics
 from tests.access.world import until
 from tests.serving.bucket_clients import (
@@ -27,6 +27,7 @@ from tests.serving.bucket_clients import (
     build_bucket_policies,
     statement,
 )
+from tests.serving.sts_clients import StsClient, build_sts
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -44,10 +45,12 @@ class Site:
         self.metrics = Metrics()
         self.problems: list[str] = []
         self.client = Client(build_bucket_policies(world), world.clock)
-        self.app = BucketPoliciesApp(
-            self.client.surface, proxies=[ip_network(proxies)], trusted_hops=0
+        self.sts = StsClient(build_sts(world), world.clock)
+        self.app, sts = (
+            SurfaceApp(surface, proxies=[ip_network(proxies)], trusted_hops=0)
+            for surface in (self.client.surface, self.sts.surface)
         )
-        app = build_app(self.metrics, lambda: self.problems, self.app)
+        app = build_app(self.metrics, lambda: self.problems, self.app, sts)
         self.server = HttpServer("127.0.0.1:0", app)
 
     async def get(self, path, *, method="GET", accept="*/*") -> Answered:
@@ -82,7 +85,7 @@ def on_the_wire(request: HttpRequest, *, chunked: bool = False) -> bytes:
     elif "content-length" not in headers:
         headers["content-length"] = str(len(body))
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    target = f"{request.path}?{request.query}"
+    target = f"{request.path}?{request.query}" if request.query else request.path
     return f"{request.method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 

@@ -1,8 +1,9 @@
-"""Bucket policies over ASGI: the head as it came, the body whole and bounded, and the answer.
+"""Surfaces of the HTTP port over ASGI: the head as it came, the body whole and bounded, and the answer.
 
-Only what `parse_scope` reads reaches the surface: no framework's idea of paths, queries or headers, because the
+Only what `parse_scope` reads reaches a surface: no framework's idea of paths, queries or headers, because the
 signature is over the bytes. A body is read to a limit in bytes and in seconds, and only so many requests are
-held at a time; the server bounds heads and connections (`server.py`).
+held at a time; the server bounds heads and connections (`server.py`). Which surface a request is for is told by
+`app.py`.
 """
 
 import asyncio
@@ -12,33 +13,28 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from authz.formats.asgi import Network, parse_scope
-from authz.formats.s3_query import names_parameter
 from authz.identity.http import HttpRequest
-from authz.serving.bucket_policies import BODY_LIMIT, SUBRESOURCES, BucketPolicies, HttpAnswer
+from authz.serving.http_surface import HttpAnswer, HttpSurface
 
 BODY_SECONDS: Final = 10.0
 """How long a body may take; it fits into a few packets."""
 
 MAX_IN_FLIGHT: Final = 64
-"""Requests held at a time; a third of what the server takes, so that probes and scrapes always pass."""
+"""Requests held at a time by a surface; of two of them two thirds of what the server takes, so that probes and
+scrapes always pass."""
 
 
-class BucketPoliciesApp:
-    """The ASGI application of the surface."""
+class SurfaceApp:
+    """The ASGI application of one surface."""
 
     def __init__(
-        self, surface: BucketPolicies, *, proxies: Sequence[Network], trusted_hops: int
+        self, surface: HttpSurface, *, proxies: Sequence[Network], trusted_hops: int
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them."""
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
         self._in_flight = 0
-
-    @staticmethod
-    def wants(scope: Scope) -> bool:
-        """Tell whether the query names what the surface answers."""
-        return names_parameter(scope["query_string"].decode("latin-1"), SUBRESOURCES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,7 +43,7 @@ class BucketPoliciesApp:
             return
         self._in_flight += 1
         try:
-            request = self._parse(scope, await _read_body(receive))
+            request = self._parse(scope, await _read_body(receive, self._surface.body_limit))
             await _send(send, await self._surface.answer(request))
         finally:
             self._in_flight -= 1
@@ -56,12 +52,12 @@ class BucketPoliciesApp:
         return parse_scope(scope, body, proxies=self._proxies, trusted_hops=self._trusted_hops)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
     """Return the body, cut off somewhere past the limit; `None` if it did not come whole, or not in time."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while len(body) <= BODY_LIMIT:
+            while len(body) <= limit:
                 message = await receive()
                 if message["type"] != "http.request":
                     return None

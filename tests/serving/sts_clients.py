@@ -1,0 +1,133 @@
+"""The STS of a world, and clients that sign requests to it; answers are read by botocore, as clients do."""
+
+import hashlib
+from urllib.parse import parse_qsl, urlencode
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
+import botocore.parsers
+import botocore.session
+
+from authz.access.authenticator import Authenticator
+from authz.bootstrap.building import check_document
+from authz.control.sessions import Sessions
+from authz.formats.iam_json import SESSION_POLICY
+from authz.identity.http import HttpRequest
+from authz.identity.sigv4 import sign_headers
+from authz.serving.http_surface import HttpAnswer
+from authz.serving.sts import Sts
+from authz.store.sql.store import SqlStore
+from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, World
+
+HOST = "sts.example.com"
+ROOT = (ROOT_ID, ROOT_SECRET.decode())
+VERSION = "2011-06-15"
+FORM = "application/x-www-form-urlencoded; charset=utf-8"
+MAX_DURATION = 86_400.0
+MODEL = botocore.session.Session().get_service_model("sts")
+
+
+def build_sts(world: World) -> Sts:
+    sessions = Sessions(
+        SqlStore(world.database),
+        world.clock,
+        world.session_keys,
+        lambda document: check_document(document, kind=SESSION_POLICY),
+        max_duration=MAX_DURATION,
+    )
+    authenticator = Authenticator(
+        world.principals, world.sessions, world.root, regions=frozenset({REGION, ""})
+    )
+    return Sts(
+        authenticator, world.authorizer, sessions, world.metrics, world.clock,
+        account=ACCOUNT, max_duration=MAX_DURATION,
+    )  # fmt: skip
+
+
+class StsClient:
+    """Sends signed requests to the surface; `credential` is `None` for one that signs nothing."""
+
+    def __init__(self, surface: Sts, clock, credential=ROOT) -> None:
+        self.surface = surface
+        self.clock = clock
+        self.credential = credential
+
+    def request(
+        self,
+        action="GetCallerIdentity",
+        *,
+        body: bytes | None = None,
+        method="POST",
+        query="",
+        region=REGION,
+        service="sts",
+        payload: str | None = None,
+        signed=(),
+        unsigned=(),
+        now: float | None = None,
+        without=(),
+        **parameters: str,
+    ) -> HttpRequest:
+        """Return a request; `body` takes the place of the form of action and parameters."""
+        if body is None:
+            body = urlencode({"Action": action, "Version": VERSION, **parameters}).encode()
+        headers = {"host": HOST, "content-type": FORM, **dict(signed)}
+        if self.credential is not None:
+            key_id, secret, *token = self.credential
+            if token:
+                headers["x-amz-security-token"] = token[0]
+            hashed = payload or hashlib.sha256(body).hexdigest()
+            headers |= sign_headers(
+                method, "/", query, headers, hashed,
+                access_key_id=key_id, secret=secret, region=region, service=service,
+                now=self.clock.now() if now is None else now,
+            )  # fmt: skip
+        headers = {n: v for n, v in {**headers, **dict(unsigned)}.items() if n not in without}
+        return HttpRequest(method, "/", query, headers, body=body, source_ip="192.0.2.7")
+
+    async def send(self, *args, **parts) -> HttpAnswer:
+        return await self.surface.answer(self.request(*args, **parts))
+
+    async def ask(self, action="GetCallerIdentity", **parts) -> dict:
+        """Return what botocore makes of the answer to a request that it must understand."""
+        return read(action, await self.send(action, **parts))
+
+    async def session(self, action="AssumeRole", **parts) -> "StsClient":
+        """Return a client with the temporary credentials of a new session."""
+        made = (await self.ask(action, **parts))["Credentials"]
+        credential = (made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+        return StsClient(self.surface, self.clock, credential)
+
+
+def read(action: str, answer: HttpAnswer) -> dict:
+    """Let botocore parse an answer, an error included."""
+    parser = botocore.parsers.create_parser("query")
+    shape = MODEL.operation_model(action).output_shape
+    response = {"status_code": answer.status, "headers": dict(answer.headers), "body": answer.body}
+    return parser.parse(response, shape)
+
+
+def error_of(answer: HttpAnswer) -> tuple[str, int]:
+    """Return code and status of a refusal, as botocore reads it."""
+    parsed = read("GetCallerIdentity", answer)
+    assert parsed["ResponseMetadata"]["RequestId"] == answer.headers["x-amzn-requestid"]
+    assert parsed["Error"]["Type"] == ("Receiver" if answer.status >= 500 else "Sender")
+    return parsed["Error"]["Code"], answer.status
+
+
+def presigned(credential, clock, expires=60, region=REGION, **parameters: str) -> HttpRequest:
+    """Return the GET of a URL that botocore presigns."""
+    query = urlencode({"Action": "GetCallerIdentity", "Version": VERSION, **parameters})
+    request = botocore.awsrequest.AWSRequest("GET", f"https://{HOST}/?{query}")
+    signer = botocore.auth.SigV4QueryAuth(
+        botocore.credentials.Credentials(*credential), "sts", region, expires
+    )
+    signer.add_auth(request)
+    url = request.prepare().url
+    return HttpRequest("GET", "/", url.partition("?")[2], {"host": HOST}, body=b"")
+
+
+def parameters_of(request: HttpRequest) -> dict[str, str]:
+    """Return the form of a request."""
+    return dict(parse_qsl((request.body or b"").decode()))
