@@ -60,6 +60,10 @@ async def a_write(rng, world) -> None:
         (6, lambda: control.attachments.attach(name, kind, target)),
         (2, lambda: control.attachments.detach(name, kind, target)),
         (4, lambda: control.access_keys.create(user, access_key_id=key)),
+        (3, lambda: control.access_keys.update(key, policy=rng.choice(["", a_document(rng)]))),
+        (8, lambda: issue_session(rng, world, user)),
+        (3, lambda: revoke_session(rng, world)),
+        (1, lambda: control.sessions.revoke_user(user)),
         (2, lambda: control.access_keys.update(key, status=status)),
         (1, lambda: control.access_keys.delete(key)),
         (3, lambda: control.users.put_boundary(user, name)),
@@ -73,6 +77,20 @@ async def a_write(rng, world) -> None:
         await write()
 
 
+async def issue_session(rng, world, user) -> None:
+    """Issue a session of somebody, narrowed or not, and remember it."""
+    world.control.clock.advance(1.0)
+    narrowed = rng.choice(
+        [{}, {"policy": a_document(rng)}, {"policy_names": [rng.choice(POLICIES)]}]
+    )
+    world.issued.append(await world.session(rng.choice(["", user]), **narrowed))
+
+
+async def revoke_session(rng, world) -> None:
+    if world.issued:
+        await world.control.sessions.revoke(rng.choice(world.issued).session.access_key_id)
+
+
 async def keep_asking(rng, world) -> None:
     """Load and decide for ever, and let memory catch up now and then."""
     while True:
@@ -81,22 +99,32 @@ async def keep_asking(rng, world) -> None:
         try:
             entry = await world.user(rng.choice(USERS))
             key = await world.key(rng.choice(KEYS))
-            for found in (entry, key.owner if key else None, world.anonymous):
+            for found in (entry, key.acting if key else None, world.anonymous):
                 if found is not None:
                     world.decide(found)
+            if world.issued:
+                world.decide((await world.credential(rng.choice(world.issued))).acting)
         except AuthzError:
             pass
         await asyncio.sleep(0.001)
 
 
-async def verdicts(world) -> dict:
+async def verdicts(world, issued) -> dict:
     """Return everything that memory says, about everybody."""
     said = {"nobody": said_of(world, world.anonymous), "root": said_of(world, world.root.owner)}
     for name in USERS:
         said[name] = said_of(world, await world.user(name))
     for key_id in KEYS:
         key = await world.key(key_id)
-        said[key_id] = key and (key.is_enabled, said_of(world, key.owner))
+        said[key_id] = key and (key.is_enabled, said_of(world, key.acting))
+    for one in issued:
+        found = await world.credential(one)
+        ended = world.sessions.has_ended(one.session, world.clock.now())
+        is_void = one.session.issued_at < found.owner.sessions_void_before
+        # What has ended stands for nobody, unless it was held before it did.
+        said[one.session.access_key_id] = (
+            "ended" if ended else (is_void, said_of(world, found.acting))
+        )
     return said
 
 
@@ -112,13 +140,15 @@ def said_of(world, entry):
 async def test_memory_decides_like_a_process_that_just_started(seed, database, control):
     rng = random.Random(seed)
     async with following(World(database, control, limit=rng.choice([2, 1000]))) as world:
+        world.issued = []
         asking = [asyncio.create_task(keep_asking(random.Random(n), world)) for n in range(3)]
         for _ in range(ROUNDS):
             for _ in range(WRITES):
                 await a_write(rng, world)
             await world.settle()
             async with following(World(database, control)) as fresh:
-                assert await verdicts(world) == await verdicts(fresh)
+                issued = world.issued
+                assert await verdicts(world, issued) == await verdicts(fresh, issued)
         for task in asking:
             task.cancel()
         ended = await asyncio.gather(*asking, return_exceptions=True)
