@@ -18,6 +18,7 @@ from authz.identity.records import (
     ManagedPolicy,
     ResourcePolicy,
     RevokedSession,
+    Role,
     User,
 )
 
@@ -32,6 +33,8 @@ class ChangeKind(StrEnum):
     )
     USER_NAME = "user_name"  # folded name: a user of this name came or went
     GROUP = "group"  # group id: status or attachments changed, or it is gone
+    ROLE = "role"  # role id: record, trust, tags, boundary or attachments changed, or it is gone
+    ROLE_NAME = "role_name"  # folded name: a role of this name came or went
     POLICY = "policy"  # policy id: created, document changed, or it is gone
     RESOURCE_POLICY = "resource_policy"  # the resource's ARN: its policy was set, or is gone
     SESSION = "session"  # a session's access key id: it was revoked
@@ -93,6 +96,19 @@ class StoredPrincipal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRole:
+    """A role with everything that decides what its sessions may do, and who may have one.
+
+    `policy_ids` are those attached to it, sorted; `boundary_id` is the policy that is its permissions boundary,
+    empty without one.
+    """
+
+    role: Role
+    policy_ids: tuple[str, ...]
+    boundary_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredAccessKey:
     """An access key, its sealed secret (`identity/sealing.py`), and its owner."""
 
@@ -135,6 +151,14 @@ class Source(Protocol):
 
     async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:
         """Return at most `limit` users in the order of their folded names, from the first after `after`."""
+        ...
+
+    async def find_role(self, name: str) -> At[StoredRole | None]:
+        """Return the role of this name (ignoring case), or `None`."""
+        ...
+
+    async def find_role_by_id(self, role_id: str) -> At[StoredRole | None]:
+        """Return the role of this id (case-sensitive), or `None`."""
         ...
 
     def hints(self) -> AsyncIterator[int]:

@@ -1,4 +1,4 @@
-"""The stored records that become principals: users, groups, access keys, managed policies, attachments.
+"""The stored records that become principals: users, groups, roles, access keys, policies, attachments.
 
 Frozen values shared by both planes. Names keep the case their author gave them; `name_key` is what they are
 compared by (`fold_name`), so that `Alice` and `alice` are one name in every database, as in AWS.
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 NAME_LIMIT: Final = 128
-"""Longest user, group or policy name in characters (IAM: 64 for users, 128 for others; MinIO: unbounded)."""
+"""Longest user, group, role or policy name in characters (IAM: 64 or 128; MinIO: unbounded)."""
 
 
 def fold_name(name: str) -> str:
@@ -53,6 +53,30 @@ class Group:
     name: str
     status: Status
     created_at: float
+
+
+ROLE_DURATION_DEFAULT: Final = 3600
+"""How long sessions of a role last at most where nothing is said, in seconds (AWS)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What those whom its `trust` names become for a session (`id`: `AROA…`); it has no credentials of its own.
+
+    `trust` is a policy document, byte for byte as it was sent: who may assume the role. `max_session_duration`
+    is in seconds; a role's own maximum, beside the site's. Sessions issued before `sessions_void_before` have
+    ended.
+    """
+
+    id: str
+    name: str
+    trust: str
+    created_at: float
+    description: str = ""
+    max_session_duration: int = ROLE_DURATION_DEFAULT
+    tags: Mapping[str, str] = field(default_factory=dict)
+    boundary: "PolicyRef | None" = None
+    sessions_void_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
