@@ -47,6 +47,7 @@ class Run:
             "AUTHZ_HTTP_ADDRESS": f"{LOOPBACK}:{self.server.http_port}",
             "AUTHZ_ACCESS_KEY": credential[0],
             "AUTHZ_SECRET_KEY": credential[1],
+            "AUTHZ_SESSION_TOKEN": credential[2] if len(credential) > 2 else "",
             "COLUMNS": "200",
         }
         return CliRunner().invoke(cli, arguments, prog_name="authz", env=environment, input=stdin)
