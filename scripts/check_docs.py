@@ -24,7 +24,7 @@ from authz.policy import validate
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.catalog import Level, all_services
 from authz.policy.conditions import NULL, OPERATORS
-from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS, Requirement
+from authz.serving.admin_requirements import CALLER, PACKAGE, REQUIREMENTS, Requirement
 from authz.serving.errors import RENDERINGS
 from authz.settings import Loaded, Settings
 from authz.telemetry.decision_log import DecisionRecord
@@ -142,7 +142,7 @@ def admin_methods() -> str:
 
 def _about(needed: Requirement) -> str:
     name = f"{{{needed.name}}}" if needed.name else ""
-    return (name or "*") if needed.kind == "resource" else f"{needed.kind}/{name}"
+    return (name or "*") if needed.kind in {"resource", CALLER} else f"{needed.kind}/{name}"
 
 
 def operators() -> str:
