@@ -1,13 +1,14 @@
 """The STS of a world, and clients that sign requests to it; answers are read by botocore, as clients do."""
 
 import hashlib
-from urllib.parse import parse_qsl, urlencode
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
 import botocore.parsers
 import botocore.session
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from authz.access.authenticator import Authenticator
 from authz.bootstrap.building import check_document
@@ -116,18 +117,40 @@ def error_of(answer: HttpAnswer) -> tuple[str, int]:
     return parsed["Error"]["Code"], answer.status
 
 
-def presigned(credential, clock, expires=60, region=REGION, **parameters: str) -> HttpRequest:
+class _AtOurTime:
+    """A signer of botocore's at a time of our choice."""
+
+    def sign_at(self, request, now: float) -> None:
+        timestamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        request.context["timestamp"] = timestamp
+        self._modify_request_before_signing(request)
+        to_sign = self.string_to_sign(request, self.canonical_request(request))
+        self._inject_signature_to_request(request, self.signature(to_sign, request))
+
+
+class _HeaderSigner(_AtOurTime, botocore.auth.SigV4Auth):
+    pass
+
+
+class _QuerySigner(_AtOurTime, botocore.auth.SigV4QueryAuth):
+    pass
+
+
+def signed_by_botocore(credential, now, action="GetCallerIdentity", **parameters) -> HttpRequest:
+    """Return a POST as botocore signs it: over the form, whose hash no header tells."""
+    body = urlencode({"Action": action, "Version": VERSION, **parameters}).encode()
+    request = AWSRequest("POST", f"https://{HOST}/", headers={"content-type": FORM}, data=body)
+    _HeaderSigner(Credentials(*credential), "sts", REGION).sign_at(request, now)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return HttpRequest("POST", "/", "", {"host": HOST, **headers}, body=body)
+
+
+def presigned(
+    credential, now, *, action="GetCallerIdentity", expires=60, service="sts", **parameters
+) -> HttpRequest:
     """Return the GET of a URL that botocore presigns."""
-    query = urlencode({"Action": "GetCallerIdentity", "Version": VERSION, **parameters})
-    request = botocore.awsrequest.AWSRequest("GET", f"https://{HOST}/?{query}")
-    signer = botocore.auth.SigV4QueryAuth(
-        botocore.credentials.Credentials(*credential), "sts", region, expires
-    )
-    signer.add_auth(request)
-    url = request.prepare().url
-    return HttpRequest("GET", "/", url.partition("?")[2], {"host": HOST}, body=b"")
-
-
-def parameters_of(request: HttpRequest) -> dict[str, str]:
-    """Return the form of a request."""
-    return dict(parse_qsl((request.body or b"").decode()))
+    query = urlencode({"Action": action, "Version": VERSION, **parameters})
+    request = AWSRequest("GET", f"https://{HOST}/?{query}")
+    _QuerySigner(Credentials(*credential), service, REGION, expires).sign_at(request, now)
+    query = request.url.partition("?")[2]
+    return HttpRequest("GET", "/", query, {"host": HOST}, body=b"", source_ip="192.0.2.7")
