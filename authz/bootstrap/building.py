@@ -114,15 +114,6 @@ def build_data_plane(
         poll_interval=settings.access_poll_interval,
         wait_limit=settings.access_revision_wait,
     )
-    authorizer = Authorizer(
-        policies,
-        refresher,
-        decision_log,
-        metrics,
-        clock,
-        max_staleness=settings.access_max_staleness,
-        remembered=settings.access_remembered_decisions,
-    )
     root_entry = _build_root(root, policies, settings.account_id)
     sessions = Sessions(
         SessionKeys(key_ring),
@@ -138,12 +129,26 @@ def build_data_plane(
         policies,
         principals,
         refresher,
-        authorizer,
+        _build_authorizer(service, policies, refresher, decision_log),
         Authenticator(principals, sessions, root_entry, regions=settings.regions),
         # MinIO's clients, and AWS's without a region, sign for STS in none.
         Authenticator(principals, sessions, root_entry, regions=settings.regions | {""}),
         root_entry,
         UserEntry(ANONYMOUS, policies.handle((), ()), is_enabled=True),
+    )
+
+
+def _build_authorizer(
+    service: Service, policies: Policies, refresher: Refresher, decision_log: DecisionLog
+) -> Authorizer:
+    return Authorizer(
+        policies,
+        refresher,
+        decision_log,
+        service.metrics,
+        service.clock,
+        max_staleness=service.settings.access_max_staleness,
+        remembered=service.settings.access_remembered_decisions,
     )
 
 
@@ -228,7 +233,7 @@ def _build_admin(
         admin_policy_handlers.PolicyHandlers(policies, account, clock),
         admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
         admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
-        admin_session_handlers.SessionHandlers(sessions, users),
+        admin_session_handlers.SessionHandlers(sessions, users, service.metrics),
     )
     return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
 

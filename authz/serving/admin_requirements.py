@@ -15,8 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
+from authz.control.limits import SESSION_DURATION_DEFAULT
 from authz.errors import InvalidError
 from authz.formats.admin_v1_policies import HolderKind, parse_holder
+from authz.formats.admin_v1_sessions import parse_duration
 from authz.policy.arn import ANY, canned_policy_arn, group_arn, policy_arn, user_arn
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.request import Values
@@ -251,7 +253,7 @@ _ATTACHING: Final = frozenset({"AttachPolicyRequest", "DetachPolicyRequest"})
 
 
 def facts_of(request: Message, account: str) -> dict[str, Values]:
-    """Return the condition values of a call: the policy it binds or unbinds, the tags it writes.
+    """Return the condition values of a call: the policy it binds, the tags it writes, how long it asks for.
 
     Source: AWS, "Service Authorization Reference: IAM", condition keys.
     """
@@ -266,6 +268,12 @@ def facts_of(request: Message, account: str) -> dict[str, Values]:
     if tags:
         facts["aws:tagkeys"] = tuple(tags)
         facts |= {f"aws:requesttag/{key}": (value,) for key, value in tags.items()}
+    if request.DESCRIPTOR.name == "CreateSessionRequest":
+        # As over STS, so that a deny of long sessions holds here, too.
+        duration = parse_duration(request)  # type: ignore[arg-type]  # as just said
+        facts["sts:durationseconds"] = (
+            str(int(SESSION_DURATION_DEFAULT if duration is None else duration)),
+        )
     return facts
 
 

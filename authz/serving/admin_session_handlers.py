@@ -11,15 +11,19 @@ from authz.control.sessions import Parent, Sessions
 from authz.control.users import Users
 from authz.formats.admin_v1_sessions import parse_duration, render_issued_session
 from authz.serving.admin_fields import demand_spelling
+from authz.telemetry.logs import get_logger
+from authz.telemetry.metrics import Metrics
 from authz.wire.authz.admin.v1 import session_service_pb2 as wire
 
 
 class SessionHandlers:
     """The methods of `SessionService`."""
 
-    def __init__(self, sessions: Sessions, users: Users) -> None:
+    def __init__(self, sessions: Sessions, users: Users, metrics: Metrics) -> None:
         self._sessions = sessions
         self._users = users
+        self._issued = metrics.sessions_issued
+        self._log = get_logger("serving")
 
     async def create_session(
         self, request: wire.CreateSessionRequest, caller: KeyEntry
@@ -30,6 +34,14 @@ class SessionHandlers:
             duration=parse_duration(request),
             policy=request.policy,
             policy_names=request.policy_names,
+        )
+        self._issued.inc(("CreateSession",))
+        self._log.info(
+            "session_issued",
+            access_key_id=caller.id,
+            principal=caller.acting.principal.arn,
+            session=issued.session.access_key_id,
+            expires_at=issued.session.expires_at,
         )
         return render_issued_session(issued)
 

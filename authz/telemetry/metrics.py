@@ -174,7 +174,7 @@ class Metrics(Collector):
             ["surface", "code"],
         )
         self.sessions_issued = Counter(
-            "authz_sessions_issued_total", "Sessions issued by STS, by action.", ["action"]
+            "authz_sessions_issued_total", "Sessions issued, by action.", ["action"]
         )
         self.sessions_refused = Counter(
             "authz_sessions_refused_total",

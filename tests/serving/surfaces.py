@@ -90,7 +90,7 @@ class Surfaces:
             admin_policy_handlers.AttachmentHandlers(
                 control.attachments, control.users, control.groups, control.policies
             ),
-            admin_session_handlers.SessionHandlers(control.sessions, control.users),
+            admin_session_handlers.SessionHandlers(control.sessions, control.users, metrics),
         )
         self.by_name = {
             "ext_authz": ext_authz.methods,

@@ -279,6 +279,21 @@ async def test_a_deny_refuses_sessions(new_session, world):
     assert world.count("decisions", "admin", "EXPLICITLY_DENIED", "STATEMENT") == 1
 
 
+@pytest.mark.parametrize(("duration", "is_refused"), [(None, False), (3_600, False), (7_200, True)])
+async def test_a_deny_of_long_sessions_holds(new_session, world, duration, is_refused):
+    longer = {"NumericGreaterThan": {"sts:DurationSeconds": "3600"}}
+    denied = json.loads(document("sts:GetSessionToken", effect="Deny"))
+    denied["Statement"][0]["Condition"] = longer
+    await world.control.policies.update("gets", document=json.dumps(denied))
+    fields = {} if duration is None else {"duration": {"seconds": duration}}
+    if is_refused:
+        with pytest.raises(ForbiddenError, match="may not sts:GetSessionToken"):
+            await new_session(**fields)
+    else:
+        assert (await new_session(**fields))[0].session_token
+    assert world.count("sessions_issued", "CreateSession") == (not is_refused)
+
+
 async def test_a_boundary_that_is_silent_about_sessions_refuses_none(new_session, world):
     await world.control.policies.create("devs", document("s3:*"))
     await world.control.users.put_boundary("alice", "devs")
