@@ -28,6 +28,7 @@ def test_a_message_becomes_plain_values():
             "status": "enabled",
             "tags": {"team": "blue"},
             "create_time": "2023-11-14T22:13:20Z",
+            "permissions_boundary": "",
         },
         "revision": 2**40,
     }
