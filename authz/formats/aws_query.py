@@ -72,21 +72,21 @@ class Parameters:
 
 
 def parse_request(request: HttpRequest) -> Parameters:
-    """Read the parameters: of a POST they are its body, of a GET its query, and never both.
+    """Read the parameters: of a presigned request they are its query, of any other its body, and never both.
 
     The body is at hand. Those that only sign a query are left out. Raises `QueryError`.
     """
-    body = request.body or b""
-    if request.method == "POST":
-        if request.query:
-            raise QueryError("MalformedInput", "the parameters of a POST stand in its body")
-        if _FORM_TYPE.fullmatch(request.headers.get("content-type", "")) is None:
-            raise QueryError("MalformedInput", f"the content type must be {FORM}")
-        return Parameters(parse_form(body.decode("latin-1")))
-    if body:
-        raise QueryError("MalformedInput", f"a {quote(request.method)} has no body")
-    values = parse_form(request.query)
-    return Parameters({name: v for name, v in values.items() if not name.startswith(_PRESIGNING)})
+    body, query = request.body or b"", request.query
+    if body and query:
+        raise QueryError(
+            "MalformedInput", "parameters stand in the body or in the query, not in both"
+        )
+    if query:
+        values = parse_form(query)
+        return Parameters({n: v for n, v in values.items() if not n.startswith(_PRESIGNING)})
+    if _FORM_TYPE.fullmatch(request.headers.get("content-type", "")) is None:
+        raise QueryError("MalformedInput", f"the content type must be {FORM}")
+    return Parameters(parse_form(body.decode("latin-1")))
 
 
 def parse_form(text: str) -> dict[str, str]:

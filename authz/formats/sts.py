@@ -129,8 +129,10 @@ def parse_sts(request: HttpRequest, account: str) -> StsRequest:
     _refuse_what_is_not_held(parameters)
     parsed = _PARSERS[action](parameters, account)
     parameters.finish()
-    if isinstance(parsed, SessionRequest) and request.method != "POST":
-        raise QueryError("MalformedInput", f"{action} is a POST")
+    if isinstance(parsed, SessionRequest) and request.query:
+        raise QueryError(
+            "MalformedInput", f"the parameters of {action} stand in the body of a POST"
+        )
     return parsed
 
 

@@ -72,11 +72,12 @@ def test_another_type_is_refused(content_type):
     assert code_of(parse_request, post(b"a=1", content_type)) == "MalformedInput"
 
 
-def test_parameters_stand_in_the_body_or_in_the_query_and_never_in_both():
-    assert code_of(parse_request, post(b"a=1", query="a=1")) == "MalformedInput"
-    assert code_of(parse_request, post(b"", query="a=1")) == "MalformedInput"
-    both = HttpRequest("GET", "/", "a=1", {}, body=b"a=1")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_parameters_stand_in_the_body_or_in_the_query_and_never_in_both(method):
+    both = HttpRequest(method, "/", "a=1", {"content-type": FORM}, body=b"a=1")
     assert code_of(parse_request, both) == "MalformedInput"
+    query = HttpRequest(method, "/", "a=1", {}, body=b"")
+    assert parse_request(query).take("a") == "1"
 
 
 def test_the_parameters_that_sign_a_query_are_none_of_the_action():

@@ -161,7 +161,9 @@ def test_what_is_no_action_here_is_none(body, code):
     assert code_of(form(body=body.encode())) == code
 
 
-def test_a_session_is_not_asked_for_by_a_get():
-    query = f"Action=AssumeRole&Version={VERSION}"
-    request = HttpRequest("GET", "/", query, {"content-type": FORM}, body=b"")
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("action", ["AssumeRole", "GetSessionToken"])
+def test_a_session_is_not_asked_for_in_a_query(method, action):
+    query = f"Action={action}&Version={VERSION}"
+    request = HttpRequest(method, "/", query, {"content-type": FORM}, body=b"")
     assert code_of(request) == "MalformedInput"

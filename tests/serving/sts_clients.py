@@ -146,11 +146,18 @@ def signed_by_botocore(credential, now, action="GetCallerIdentity", **parameters
 
 
 def presigned(
-    credential, now, *, action="GetCallerIdentity", expires=60, service="sts", **parameters
+    credential,
+    now,
+    *,
+    action="GetCallerIdentity",
+    method="GET",
+    expires=60,
+    service="sts",
+    **parameters,
 ) -> HttpRequest:
-    """Return the GET of a URL that botocore presigns."""
+    """Return a request to a URL that botocore presigns."""
     query = urlencode({"Action": action, "Version": VERSION, **parameters})
-    request = AWSRequest("GET", f"https://{HOST}/?{query}")
+    request = AWSRequest(method, f"https://{HOST}/?{query}")
     _QuerySigner(Credentials(*credential), service, REGION, expires).sign_at(request, now)
     query = request.url.partition("?")[2]
-    return HttpRequest("GET", "/", query, {"host": HOST}, body=b"", source_ip="192.0.2.7")
+    return HttpRequest(method, "/", query, {"host": HOST}, body=b"", source_ip="192.0.2.7")

@@ -164,6 +164,18 @@ async def test_whose_access_key_it_is_hears_who_is_allowed_to(root, alice, attac
     assert (await alice.ask("GetAccessKeyInfo", AccessKeyId=ROOT_ID))["Account"] == ACCOUNT
 
 
+async def test_an_access_key_that_has_expired_is_nobodys(root, alice, world):
+    ends = world.clock.now() + 3600.0
+    made = await world.control.access_keys.create("alice", expires_at=ends)
+    await world.settle()
+    key_id = made.value.key.id
+    assert (await root.ask("GetAccessKeyInfo", AccessKeyId=key_id))["Account"] == ACCOUNT
+    world.clock.advance(3600.0)
+    world.refresher.verified_at = world.clock.monotonic()
+    answer = await root.send("GetAccessKeyInfo", AccessKeyId=key_id)
+    assert error_of(answer) == ("InvalidParameterValue", 400)
+
+
 # --- who is refused -----------------------------------------------------------------------------------------
 
 
@@ -327,11 +339,11 @@ async def test_another_form_than_the_one_that_was_signed_is_refused(alice):
 
 async def test_an_action_in_the_query_is_none_beside_one_in_the_body(alice):
     query = urlencode({"Action": "GetCallerIdentity", "Version": VERSION})
-    for body in (None, b""):
-        answer = await alice.send("AssumeRole", query=query, body=body)
+    for method in ("GET", "POST"):
+        answer = await alice.send("AssumeRole", query=query, method=method)
         assert error_of(answer) == ("MalformedInput", 400)
-    answer = await alice.send("AssumeRole", method="GET", query=query)
-    assert error_of(answer) == ("MalformedInput", 400)
+        answer = await alice.send(query=query, method=method, body=b"")
+        assert read("GetCallerIdentity", answer)["Arn"] == ALICE
 
 
 async def test_an_old_signature_is_none(alice, world):
@@ -342,8 +354,13 @@ async def test_an_old_signature_is_none(alice, world):
 
 async def test_a_presigned_url_tells_who_and_makes_no_session(alice, world):
     now = world.clock.now()
-    answer = await alice.surface.answer(presigned(alice.credential, now))
-    assert read("GetCallerIdentity", answer)["Arn"] == ALICE
+    for method in ("GET", "POST"):
+        request = presigned(alice.credential, now, method=method)
+        answer = await alice.surface.answer(request)
+        assert read("GetCallerIdentity", answer)["Arn"] == ALICE
+        request.method = "GET" if method == "POST" else "POST"
+        answer = await alice.surface.answer(request)
+        assert error_of(answer) == ("SignatureDoesNotMatch", 403)
     session = await alice.session()
     answer = await alice.surface.answer(presigned(session.credential, now))
     assert read("GetCallerIdentity", answer)["Arn"] == ALICE
