@@ -130,12 +130,14 @@ class AdminSurface:
         return method
 
     def _refuse_widening(self, caller: KeyEntry, request: Message) -> None:
-        owner = keys_owner_of(request) if caller.is_narrowed else None
+        # What ends, or may do less than its owner, must not make what lasts or may do it all.
+        is_lesser = caller.is_narrowed or caller.expires_at is not None
+        owner = keys_owner_of(request) if is_lesser else None
         # Compared as the store compares names: no other spelling reaches the owner's keys past this.
         own_arn = caller.owner.principal.arn
         if owner is not None and fold_name(user_arn(self._account, owner)) == fold_name(own_arn):
             raise ForbiddenError(
-                "a credential with a policy of its own may not create or change access keys of its owner"
+                "a credential that ends or has a policy of its own may not change its owner's access keys"
             )
 
     async def _find_facts(self, request: Message) -> Mapping[str, Values]:

@@ -207,6 +207,14 @@ async def test_a_narrowed_credential_changes_no_key_of_its_owner_like_cve_2024_2
             await update(key_id, path, by=narrowed, user_name=name)
 
 
+async def test_a_session_makes_nothing_that_outlives_it(new_key, new_session, update, alice):
+    _, session = await new_session()
+    with pytest.raises(ForbiddenError, match="that ends"):
+        await new_key(session)
+    with pytest.raises(ForbiddenError, match="that ends"):
+        await update(alice[0], "status", by=session)
+
+
 async def test_a_narrowed_credential_has_no_sessions_like_cve_2025_62506(new_session, narrowed):
     with pytest.raises(ForbiddenError):
         await new_session(narrowed)
