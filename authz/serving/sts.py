@@ -256,7 +256,9 @@ class Sts:
             raise _DeniedError(need, answer.decision_id)
         key_id = asked.access_key_id
         found = self._authenticator.find_credential(key_id)
-        if found is None and await self._authenticator.load_credential(key_id) is None:
+        if found is None:
+            found = await self._authenticator.load_credential(key_id)
+        if found is None or found.has_expired(self._clock.now()):
             raise NotFoundError("there is no such access key; of temporary ones none is stored")
         return answer.decision_id, render_key(self._account, answer.decision_id)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from authz.access.ports import ChangeKind
 from authz.access.revocation import LONGEST_SESSION, SWEEP_MIN, RevokedSessions
 from authz.clock import ManualClock
 from authz.errors import OverloadedError, UnavailableError
@@ -189,6 +190,18 @@ async def test_a_parent_that_is_gone_is_read_once_for_all_its_sessions(world):
         assert not found.is_usable(world.clock.now())
         assert found.session == session
     assert world.source.calls[FIND] == 1
+
+
+async def test_a_parent_that_is_there_after_all_is_found_as_soon_as_it_is(world, alice):
+    session, token = sealed(world)
+    assert not (await world.sessions.load(session.access_key_id, token)).owner.is_enabled
+    await world.control.users.create("bob")
+    await world.by_sql(
+        "UPDATE users SET id = 'AIDAGONE' WHERE name = 'bob'", (ChangeKind.USER, "AIDAGONE")
+    )
+    await world.settle()
+    found = await world.sessions.load(session.access_key_id, token)
+    assert found.owner.principal.name == "bob"
 
 
 async def test_garbage_reads_nothing_and_pushes_nothing_out(database, control, make_world):
