@@ -16,7 +16,7 @@ from authz.policy.arn import PART_COUNT, bucket_arn, policy_holder, split_arn
 DESCRIPTION_LIMIT: Final = 1000
 """Longest description in characters (AWS: 1,000 for policies)."""
 TAGS_LIMIT: Final = 50
-"""Most tags of a user (AWS)."""
+"""Most tags of a user or role (AWS)."""
 TAG_KEY_LIMIT: Final = 128
 """Longest key of a tag in characters (AWS)."""
 TAG_VALUE_LIMIT: Final = 256
@@ -24,7 +24,7 @@ TAG_VALUE_LIMIT: Final = 256
 ACCESS_KEYS_PER_USER: Final = 10
 """Most access keys of a user. AWS allows 2, which its own tools work around by roles; MinIO sets no limit."""
 ATTACHMENTS_PER_TARGET: Final = 100
-"""Most policies of a user or group. AWS allows 10, on request 20; MinIO sets no limit."""
+"""Most policies of a user, group or role. AWS allows 10, on request 20; MinIO sets no limit."""
 GROUPS_PER_USER: Final = 100
 """Most groups of a user. AWS allows 10; directories that are mirrored need more."""
 VERSIONS_PER_POLICY: Final = 5
@@ -51,6 +51,10 @@ SESSION_DURATION_DEFAULT: Final = 3600.0
 """Duration of a session for which none is asked, in seconds (AWS: `AssumeRole`; MinIO)."""
 SESSION_DURATION_CEILING: Final = 365 * 86400.0
 """Longest duration of a session that a site can allow, in seconds (MinIO)."""
+ROLE_DURATION_MIN: Final = 3600
+"""Shortest longest duration of a role's sessions, in seconds (AWS: `MaxSessionDuration`)."""
+ROLE_DURATION_MAX: Final = 43_200
+"""Longest duration of a role's sessions, in seconds (AWS)."""
 SESSION_POLICIES: Final = 10
 """Most managed policies of a session (AWS)."""
 REVOKED_SESSIONS: Final = 100_000
@@ -97,10 +101,19 @@ def check_session_name(name: str, *, field: str = "name") -> None:
         )
 
 
+def check_role_duration(seconds: int, *, field: str = "max_session_duration") -> None:
+    """Refuse a longest duration of a role's sessions that AWS would refuse."""
+    if not ROLE_DURATION_MIN <= seconds <= ROLE_DURATION_MAX:
+        raise InvalidError(
+            f"sessions of a role last at most {ROLE_DURATION_MIN:,} to {ROLE_DURATION_MAX:,} seconds",
+            field=field,
+        )
+
+
 def check_tags(tags: Mapping[str, str], *, field: str = "tags") -> None:
     """Refuse too many tags, keys that differ in case only, the reserved `aws:`, and oversized or odd texts."""
     if len(tags) > TAGS_LIMIT:
-        raise InvalidError(f"a user has at most {TAGS_LIMIT} tags", field=field)
+        raise InvalidError(f"there are at most {TAGS_LIMIT} tags", field=field)
     if len({fold_name(key) for key in tags}) < len(tags):
         raise InvalidError("two tag keys differ in case only", field=field)
     for key, value in tags.items():

@@ -22,11 +22,11 @@ from authz.control.limits import (
     SESSION_POLICIES,
     check_session_name,
 )
-from authz.control.lookup import get_policy, get_user
+from authz.control.lookup import get_policy, get_role, get_user
 from authz.control.ports import Store, Unit, Written
 from authz.errors import ForbiddenError, InUseError, InvalidError, quote
 from authz.identity.credential import Secret, check_access_key_id
-from authz.identity.records import RevokedSession, User
+from authz.identity.records import RevokedSession, Role, User
 from authz.identity.session import (
     SALT_SIZE,
     SESSION_KEY_BYTES,
@@ -127,6 +127,20 @@ class Sessions:
             new = replace(old, sessions_void_before=max(now, old.sessions_void_before))
             if new != old:
                 await unit.users.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def revoke_role(self, role_name: str) -> Written[Role]:
+        """End all sessions of a role that were issued before now. Raises `NotFoundError`."""
+        now = self._clock.now()
+
+        async def change(unit: Unit) -> Role:
+            await unit.revoked_sessions.remove_expired(now)
+            old = await get_role(unit, role_name)
+            new = replace(old, sessions_void_before=max(now, old.sessions_void_before))
+            if new != old:
+                await unit.roles.replace(old, new)
             return new
 
         return await self._store.write(change)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_tags
-from authz.control.lookup import get_policy, get_user, require_free, require_unused
+from authz.control.lookup import bounded, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.identity.credential import (
@@ -22,7 +22,7 @@ from authz.identity.credential import (
     check_name,
     make_record_id,
 )
-from authz.identity.records import PolicyRef, Status, TargetKind, User, fold_name
+from authz.identity.records import Status, TargetKind, User, fold_name
 
 
 class Users:
@@ -62,7 +62,7 @@ class Users:
             new = (
                 user
                 if boundary is None
-                else await _bounded(unit, user, boundary, "permissions_boundary")
+                else await bounded(unit, user, boundary, field="permissions_boundary")
             )
             await unit.users.add(new)
             return new
@@ -118,7 +118,7 @@ class Users:
 
         async def change(unit: Unit) -> User:
             old = await get_user(unit, user_name)
-            new = await _bounded(unit, old, policy_name, "policy_name")
+            new = await bounded(unit, old, policy_name)
             if new != old:
                 await unit.users.replace(old, new)
             return new
@@ -150,12 +150,6 @@ class Users:
             return user
 
         return await self._store.write(change)
-
-
-async def _bounded(unit: Unit, user: User, policy_name: str, field: str) -> User:
-    policy = await get_policy(unit, policy_name, field=field)
-    ref = PolicyRef(id=policy.id, name=policy.name, origin=policy.origin)
-    return replace(user, boundary=ref)
 
 
 async def _require_unused(unit: Unit, user: User) -> None:

@@ -174,11 +174,12 @@ class TargetKind(StrEnum):
 
     USER = "user"
     GROUP = "group"
+    ROLE = "role"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A policy bound to a user or group, by name."""
+    """A policy bound to a user, group or role, by name."""
 
     policy_name: str
     target_kind: TargetKind

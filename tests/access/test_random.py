@@ -18,7 +18,7 @@ POLICIES = ["p0", "p1", "p2"]
 ACTIONS = ["s3:GetObject", "s3:PutObject"]
 BUCKETS = ["arn:aws:s3:::b", "arn:aws:s3:::c"]
 RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y", "arn:aws:s3:::c/x"]
-KINDS = list(TargetKind)
+KINDS = [TargetKind.USER, TargetKind.GROUP]
 STATUSES = list(Status)
 ROUNDS, WRITES = 5, 12
 

@@ -14,9 +14,15 @@ from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Store
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
 from authz.control.sessions import Sessions
 from authz.control.users import Users
-from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY, parse_policy
+from authz.formats.iam_json import (
+    SERVICE_ACCOUNT_POLICY,
+    SESSION_POLICY,
+    TRUST_POLICY,
+    parse_policy,
+)
 from authz.identity.sealing import KEY_SIZE, KeyRing
 from authz.identity.session import SessionKeys
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -31,6 +37,14 @@ OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, hea
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
 MAX_DURATION = 43_200.0
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"AWS":"arn:aws:iam::123456789012:user/alice"}}]}'
+)
+TRUST_ROOT = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"AWS":"123456789012"}}]}'
+)
 DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 
 
@@ -43,6 +57,7 @@ class Control:
         self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
         self.users = Users(store, self.clock)
         self.groups = Groups(store, self.clock)
+        self.roles = Roles(store, self.clock, partial(parse_policy, kind=TRUST_POLICY))
         self.policies = Policies(store, self.clock, parse_policy)
         self.resource_policies = ResourcePolicies(
             store, self.clock, lambda document, _resource: parse_policy(document)

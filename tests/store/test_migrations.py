@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from authz.identity.records import PolicyOrigin, PolicyVersion
+from authz.identity.records import PolicyOrigin, PolicyVersion, TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql import schema
 from authz.store.sql.canned import canned_policy_id
@@ -15,7 +15,7 @@ from authz.store.sql.engine import Database
 from authz.store.sql.schema import SchemaState
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
-from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, TRUST, Control
 
 ODD = f"\r\n\t {ALLOW_ALL}  \n\"\u00fc\u2603\U0001f600' -- \\ "
 CANNED_ID = canned_policy_id("readonly")
@@ -76,6 +76,16 @@ ROWS_OF_0002: Rows = {
         for table in ("groups", "memberships", "access_keys", "user_policies", "group_policies", "changes")
     },
 }  # fmt: skip
+
+
+ROWS_OF_0003: Rows = ROWS_OF_0002 | {
+    "users": [user | {"sessions_void_before": 9.5} for user in ROWS_OF_0002["users"]],
+    "access_keys": [
+        key | {"name": "ci", "policy": ODD, "expires_at": 10.5}
+        for key in ROWS_OF_0002["access_keys"]
+    ],
+    "revoked_sessions": [{"access_key_id": "ASIA1", "expires_at": 11.5}],
+}
 
 
 def fill(connection: Connection, version: str, content: Rows) -> None:
@@ -213,3 +223,26 @@ async def test_after_0003_everything_means_what_it_meant(database_url: str) -> N
         assert changed is not None
         assert changed.key == narrowed.value
         assert changed.owner.user == voided.value
+
+
+async def test_0004_keeps_everything_that_0003_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database, version="0003", content=ROWS_OF_0003) == 41
+        for table, before in ROWS_OF_0003.items():
+            after = await database.read(
+                lambda connection, table=table: connection.run_sync(rows_of, table)
+            )
+            assert after == before
+
+
+async def test_after_0004_there_are_no_roles_until_one_is_made(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        await bring_forward(database, version="0003", content=ROWS_OF_0003)
+        source, control = SqlSource(database), Control(SqlStore(database))
+        assert not (await source.changes_after(40, 10)).is_gap
+        assert not (await control.roles.list()).items
+        role = (await control.roles.create("Ops", TRUST, boundary="often")).value
+        assert (await control.attachments.attach("odd", TargetKind.ROLE, "ops")).revision == 43
+        found = (await source.find_role("ops")).value
+        assert found is not None
+        assert (found.role, found.policy_ids, found.boundary_id) == (role, ("ANPA1",), "ANPA2")

@@ -20,6 +20,7 @@ from authz.identity.records import (
     PolicyVersion,
     ResourcePolicy,
     RevokedSession,
+    Role,
     Status,
     User,
     fold_name,
@@ -42,6 +43,37 @@ def user_of(row: Row[Any]) -> User:
 def _boundary_of(row: Row[Any]) -> PolicyRef:
     origin = PolicyOrigin(row.boundary_origin)
     return PolicyRef(id=row.boundary_id, name=row.boundary_name, origin=origin)
+
+
+def role_of(row: Row[Any]) -> Role:
+    """Read a row of `selections.ROLES`."""
+    return Role(
+        id=row.id,
+        name=row.name,
+        trust=row.trust,
+        created_at=row.created_at,
+        description=row.description,
+        max_session_duration=row.max_session_duration,
+        tags=row.tags,
+        boundary=None if row.boundary_id is None else _boundary_of(row),
+        sessions_void_before=row.sessions_void_before,
+    )
+
+
+def role_row(role: Role) -> dict[str, object]:
+    """Return the columns of `role`."""
+    return {
+        "id": role.id,
+        "name": role.name,
+        "name_key": fold_name(role.name),
+        "trust": role.trust,
+        "description": role.description,
+        "max_session_duration": role.max_session_duration,
+        "tags": role.tags,
+        "boundary_id": None if role.boundary is None else role.boundary.id,
+        "sessions_void_before": role.sessions_void_before,
+        "created_at": role.created_at,
+    }
 
 
 def user_row(user: User) -> dict[str, object]:

@@ -11,11 +11,18 @@ from typing import Any, Final
 from sqlalchemy import Column, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from authz.access.ports import At, ChangeBatch, StoredAccessKey, StoredPolicies, StoredPrincipal
+from authz.access.ports import (
+    At,
+    ChangeBatch,
+    StoredAccessKey,
+    StoredPolicies,
+    StoredPrincipal,
+    StoredRole,
+)
 from authz.errors import InvalidError
 from authz.identity.credential import check_name, is_access_key_id
 from authz.identity.records import ManagedPolicy, ResourcePolicy, RevokedSession
-from authz.store.sql import change_log, hints, principals
+from authz.store.sql import change_log, hints, principals, role_reads
 from authz.store.sql.engine import Database
 from authz.store.sql.rows import policy_of, resource_policy_of, revoked_session_of
 from authz.store.sql.selections import POLICIES
@@ -83,6 +90,22 @@ class SqlSource:
         """Return at most `limit` users in the order of their folded names, from the first after `after`."""
         return await self._database.read(
             lambda connection: principals.read_users(connection, after, limit)
+        )
+
+    async def find_role(self, name: str) -> At[StoredRole | None]:
+        """Return the role of this name, ignoring case, or `None`."""
+        try:
+            check_name(name)
+        except InvalidError:
+            return At(await self.revision(), None)
+        return await self._database.ask(lambda connection: role_reads.read_role(connection, name))
+
+    async def find_role_by_id(self, role_id: str) -> At[StoredRole | None]:
+        """Return the role of exactly this id, or `None`."""
+        if not (role_id.isascii() and role_id.isprintable()):
+            return At(await self.revision(), None)
+        return await self._database.ask(
+            lambda connection: role_reads.read_role_by_id(connection, role_id)
         )
 
     def hints(self) -> AsyncIterator[int]:

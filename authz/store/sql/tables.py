@@ -106,6 +106,23 @@ groups: Final = Table(
     UniqueConstraint("name_key"),
 )
 
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("max_session_duration", Integer, nullable=False),
+    Column("tags", Tags, nullable=False),
+    Column("boundary_id", KEY, ForeignKey("policies.id")),
+    Column("sessions_void_before", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
+    Index(None, "boundary_id"),
+)
+
 memberships: Final = Table(
     "memberships",
     metadata,
@@ -186,6 +203,14 @@ group_policies: Final = Table(
     "group_policies",
     metadata,
     Column("group_id", KEY, ForeignKey("groups.id"), primary_key=True),
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Index(None, "policy_id"),
+)
+
+role_policies: Final = Table(
+    "role_policies",
+    metadata,
+    Column("role_id", KEY, ForeignKey("roles.id"), primary_key=True),
     Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
     Index(None, "policy_id"),
 )
