@@ -113,7 +113,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         read.networks,
         ("127.0.0.0/8", "::1"),
-        "addresses and networks of the proxies that hand bucket policies to the HTTP port; what they "
+        "addresses and networks of the proxies that hand requests to the HTTP port; what they "
         "say about the client is believed",
     )
 

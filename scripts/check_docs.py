@@ -318,7 +318,8 @@ _RECORD: Final[Mapping[str, str]] = {
     "event": "always `decision`",
     "at": "when, in epoch seconds",
     "decision_id": "names the decision; for S3 clients also the request id",
-    "surface": "who asked: `ext_authz` (Envoy), `authz_v1` (a service), `authenticate`, `admin`",
+    "surface": "who asked: `ext_authz` (Envoy), `authz_v1` (a service), `authenticate`, `admin`, "
+    "`bucket_policies`, `sts`",
     "verdict": "`ALLOWED`, `EXPLICITLY_DENIED`, `IMPLICITLY_DENIED`, or `REFUSED` before a decision",
     "reason": "the step that gave the verdict: `STATEMENT`, `ROOT`, `NO_MATCH`, `QUARANTINE`, "
     "`PRINCIPAL_UNKNOWN`, `PRINCIPAL_DISABLED`",

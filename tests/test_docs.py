@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 SESSION_TIMEOUT = 90
 
 PAGES = (
-    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
+    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/sts.md",
+    "docs/validation.md",
 )  # fmt: skip
 """Pages with sessions; each gets a service of its own."""
 
@@ -45,7 +46,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _MASKS = (
-    (re.compile(r"\b(A[IGNK][DPI]A)[A-Z2-7]{16,17}\b"), r"\1…"),
+    (re.compile(r"\b(A[IGNKS][DPI]A)[A-Z2-7]{16,17}\b"), r"\1…"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"(secret access key  )\S{40}"), r"\1…"),
     (re.compile(r"\b[0-9A-F]{22}\b"), "DECISION"),
