@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from authz.bootstrap.building import check_document
+from authz.bootstrap.documents import check_document
 from authz.errors import AuthzError
 from tests.servers.authz_server import ROOT_CREDENTIAL, AuthzServer, start_authz
 from tests.servers.envoy import start_envoy

@@ -8,12 +8,12 @@ one knows (a document parser for the planes, an ARN for a stored policy). Not he
 import contextlib
 import sys
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_network
 from os import open as os_open
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Authorizer
@@ -23,36 +23,37 @@ from authz.access.principals import Principals
 from authz.access.refresher import Refresher
 from authz.access.revocation import RevokedSessions
 from authz.access.sessions import Sessions
+from authz.bootstrap.documents import (
+    POLICY_PARSERS,
+    check_document,
+    check_resource_document,
+    check_trust_document,
+)
 from authz.bootstrap.service import DataPlane, Service
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
 from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
 from authz.formats.admin_v1 import arn_of_policy
-from authz.formats.admin_v1_policies import parse_holder
 from authz.formats.http_routes import HttpRoutes, parse_mappings
-from authz.formats.iam_json import (
-    IDENTITY_POLICY,
-    RESOURCE_POLICY,
-    SERVICE_ACCOUNT_POLICY,
-    SESSION_POLICY,
-    DocumentKind,
-    parse_policy,
-)
+from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY
 from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
+from authz.identity.records import TargetKind
 from authz.identity.sealing import KeyRing
 from authz.identity.session import SessionKeys
-from authz.policy.compile import compile_policy, compile_resource_policy
-from authz.policy.decision import Layer
-from authz.policy.model import Policy
-from authz.policy.resource_policies import check_within
-from authz.serving import admin_handlers, admin_policy_handlers, admin_session_handlers
+from authz.serving import (
+    admin_handlers,
+    admin_policy_handlers,
+    admin_role_handlers,
+    admin_session_handlers,
+)
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -74,14 +75,6 @@ from authz.store.sql.engine import Database, DatabaseOptions
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
 from authz.telemetry.decision_log import DecisionLog
-
-POLICY_PARSERS: Final[Mapping[Layer, Callable[[str], Policy]]] = {
-    Layer.IDENTITY: parse_policy,
-    Layer.RESOURCE_POLICY: partial(parse_policy, kind=RESOURCE_POLICY),
-    Layer.SESSION_POLICY: partial(parse_policy, kind=SESSION_POLICY),
-    Layer.SERVICE_ACCOUNT_POLICY: partial(parse_policy, kind=SERVICE_ACCOUNT_POLICY),
-}
-"""How the data plane reads the documents of each layer."""
 
 
 def build_data_plane(
@@ -215,6 +208,7 @@ def _build_admin(
     # A write of our own needs no hint from the database to be seen here.
     store = SqlStore(database, on_commit=plane.refresher.hint)
     users, groups = Users(store, clock), Groups(store, clock)
+    roles = Roles(store, clock, check_trust_document)
     policies = PolicyRecords(store, clock, check_document)
     access_keys = AccessKeys(
         store,
@@ -226,16 +220,24 @@ def _build_admin(
     sessions = _build_session_records(service, store, key_ring)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
+    role_handlers = admin_role_handlers.RoleHandlers(roles, policies, account, clock)
     handlers = (
         user_handlers,
+        role_handlers,
         admin_handlers.AccessKeyHandlers(access_keys, users),
         admin_handlers.GroupHandlers(groups, users, account),
         admin_policy_handlers.PolicyHandlers(policies, account, clock),
         admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
-        admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
-        admin_session_handlers.SessionHandlers(sessions, users, service.metrics),
+        admin_policy_handlers.AttachmentHandlers(
+            Attachments(store), users, groups, roles, policies
+        ),
+        admin_session_handlers.SessionHandlers(sessions, users, roles, service.metrics),
     )
-    return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
+    boundaries = {
+        TargetKind.USER: user_handlers.find_boundary,
+        TargetKind.ROLE: role_handlers.find_boundary,
+    }
+    return AdminSurface(gate, account, handlers, boundaries).methods
 
 
 def _build_session_records(service: Service, store: SqlStore, key_ring: KeyRing) -> SessionRecords:
@@ -319,19 +321,6 @@ def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
         raise InvalidError(f"{path} cannot be read as TOML: {error}") from None
     except ParseError as error:
         raise InvalidError(f"{path}: {error.message}") from None
-
-
-def check_document(document: str, *, kind: DocumentKind = IDENTITY_POLICY) -> None:
-    """Refuse a policy document that would not be enforced as written; raises `ParseError` with the place."""
-    compile_policy(parse_policy(document, kind=kind), arn="", version=1)
-
-
-def check_resource_document(document: str, resource: str) -> None:
-    """Refuse a document that would not be enforced as written, or that reaches beyond `resource`."""
-    parse_holder(resource)
-    policy = parse_policy(document, kind=RESOURCE_POLICY)
-    check_within(policy, resource)
-    compile_resource_policy(policy, arn=resource, version=1)
 
 
 def grpc_config(settings: Settings) -> GrpcConfig:

@@ -153,12 +153,14 @@ def _changed_status(number: int, field: str) -> Status:
 
 
 def find_target(message: AnyTargeted) -> tuple[TargetKind, str] | None:
-    """Return the user or group a request names, `None` when it names neither."""
+    """Return the user, group or role a request names, `None` when it names none."""
     # A set oneof field may be empty text; that is a bad name, not a missing one.
     if message.HasField("user_name"):
         return TargetKind.USER, message.user_name
     if message.HasField("group_name"):
         return TargetKind.GROUP, message.group_name
+    if message.HasField("role_name"):
+        return TargetKind.ROLE, message.role_name
     return None
 
 
@@ -166,10 +168,10 @@ def parse_target(
     message: attachment_service_pb2.AttachPolicyRequest
     | attachment_service_pb2.DetachPolicyRequest,
 ) -> tuple[TargetKind, str]:
-    """Return the user or group a request names."""
+    """Return the user, group or role a request names."""
     target = find_target(message)
     if target is None:
-        raise InvalidError("name a user or a group", field="target")
+        raise InvalidError("name a user, a group or a role", field="target")
     return target
 
 
@@ -235,12 +237,8 @@ def render_group(group: Group, account: str) -> group_service_pb2.Group:
 
 def render_attachment(attachment: Attachment) -> attachment_service_pb2.Attachment:
     """Write an attachment."""
-    message = attachment_service_pb2.Attachment(policy_name=attachment.policy_name)
-    if attachment.target_kind is TargetKind.USER:
-        message.user_name = attachment.target_name
-    else:
-        message.group_name = attachment.target_name
-    return message
+    target = {f"{attachment.target_kind.value}_name": attachment.target_name}
+    return attachment_service_pb2.Attachment(policy_name=attachment.policy_name, **target)
 
 
 def render_time(seconds: float) -> Timestamp:

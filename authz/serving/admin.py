@@ -1,4 +1,4 @@
-"""Administrators ask (`authz.admin.v1`): keep users, keys, groups, policies and where they hold.
+"""Administrators ask (`authz.admin.v1`): keep users, keys, groups, roles, policies and where they hold.
 
 Every method goes the same way: read the message, look up what it needs
 (`serving/admin_requirements.py`), pass the gate, then call the use-case (`serving/admin_handlers.py`). The way
@@ -19,13 +19,13 @@ from google.protobuf.message_factory import GetMessageClass
 from authz.access.entries import KeyEntry
 from authz.errors import ForbiddenError
 from authz.formats.authz_v1 import parse_message
-from authz.identity.records import fold_name
+from authz.identity.records import TargetKind, fold_name
 from authz.policy.arn import user_arn
 from authz.policy.request import Values
 from authz.serving.admin_requirements import (
     BOUNDARY_KEY,
     CALLER,
-    bounded_user_of,
+    bounded_of,
     facts_of,
     find_requirement,
     keys_owner_of,
@@ -40,6 +40,7 @@ from authz.wire.authz.admin.v1 import (
     group_service_pb2,
     policy_service_pb2,
     resource_policy_service_pb2,
+    role_service_pb2,
     session_service_pb2,
     user_service_pb2,
 )
@@ -50,6 +51,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         user_service_pb2,
         access_key_service_pb2,
         group_service_pb2,
+        role_service_pb2,
         policy_service_pb2,
         resource_policy_service_pb2,
         attachment_service_pb2,
@@ -63,7 +65,7 @@ Handler = Callable[..., Awaitable[Message]]
 """One method behind the gate: its request → its answer. One about the caller takes its `KeyEntry` besides."""
 
 FindBoundary = Callable[[str], Awaitable[str]]
-"""A user's name → the ARN of its permissions boundary, empty for none and for no such user."""
+"""A name → the ARN of the permissions boundary of what it names, empty for none and for what is not there."""
 
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -95,7 +97,7 @@ class AdminSurface:
         gate: AdminGate,
         account: str,
         handlers: Iterable[object],
-        find_boundary: FindBoundary,
+        find_boundary: Mapping[TargetKind, FindBoundary],
     ) -> None:
         """Serve what `handlers` have methods for: `CreateUser` is the method `create_user` of one of them."""
         self._gate = gate
@@ -142,8 +144,9 @@ class AdminSurface:
 
     async def _find_facts(self, request: Message) -> Mapping[str, Values]:
         facts = facts_of(request, self._account)
-        user_name = bounded_user_of(request)
-        boundary = await self._find_boundary(user_name) if user_name else ""
+        kind, name = bounded_of(request) or (None, "")
+        find = self._find_boundary.get(kind) if kind else None
+        boundary = await find(name) if find else ""
         return {**facts, BOUNDARY_KEY: (boundary,)} if boundary else facts
 
 

@@ -16,6 +16,7 @@ from authz.control.groups import Groups
 from authz.control.paging import Page
 from authz.control.policies import Policies
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
 from authz.control.users import Users
 from authz.formats.admin_v1 import find_target, parse_target, render_attachment
 from authz.formats.admin_v1_policies import (
@@ -226,12 +227,20 @@ class AttachmentHandlers:
     """The methods of `AttachmentService`."""
 
     def __init__(
-        self, attachments: Attachments, users: Users, groups: Groups, policies: Policies
+        self,
+        attachments: Attachments,
+        users: Users,
+        groups: Groups,
+        roles: Roles,
+        policies: Policies,
     ) -> None:
         self._attachments = attachments
-        self._users = users
-        self._groups = groups
         self._policies = policies
+        self._targets: dict[TargetKind, Users | Groups | Roles] = {
+            TargetKind.USER: users,
+            TargetKind.GROUP: groups,
+            TargetKind.ROLE: roles,
+        }
 
     async def attach_policy(
         self, request: attachments_wire.AttachPolicyRequest
@@ -258,7 +267,7 @@ class AttachmentHandlers:
     async def list_attachments(
         self, request: attachments_wire.ListAttachmentsRequest
     ) -> attachments_wire.ListAttachmentsResponse:
-        """Return a page of the attachments of a user, a group or a policy."""
+        """Return a page of the attachments of a user, a group, a role or a policy."""
         page = await self._list(request)
         return attachments_wire.ListAttachmentsResponse(
             attachments=[render_attachment(one) for one in page.items],
@@ -276,8 +285,8 @@ class AttachmentHandlers:
         return await self._attachments.list_of_target(*target, **parse_page(request))
 
     async def _demand_target(self, kind: TargetKind, name: str) -> None:
-        of_kind = self._users if kind is TargetKind.USER else self._groups
-        demand_spelling(name, (await of_kind.get(name)).name, f"{kind.value}_name")
+        stored = await self._targets[kind].get(name)
+        demand_spelling(name, stored.name, f"{kind.value}_name")
 
     async def _demand_policy(self, name: str) -> None:
         demand_spelling(name, (await self._policies.get(name)).name, "policy_name")

@@ -7,6 +7,7 @@ Not here: how requests become values (`formats/admin_v1_sessions.py`), and the s
 """
 
 from authz.access.entries import KeyEntry
+from authz.control.roles import Roles
 from authz.control.sessions import Parent, Sessions
 from authz.control.users import Users
 from authz.formats.admin_v1_sessions import parse_duration, render_issued_session
@@ -19,9 +20,10 @@ from authz.wire.authz.admin.v1 import session_service_pb2 as wire
 class SessionHandlers:
     """The methods of `SessionService`."""
 
-    def __init__(self, sessions: Sessions, users: Users, metrics: Metrics) -> None:
+    def __init__(self, sessions: Sessions, users: Users, roles: Roles, metrics: Metrics) -> None:
         self._sessions = sessions
         self._users = users
+        self._roles = roles
         self._issued = metrics.sessions_issued
         self._log = get_logger("serving")
 
@@ -48,10 +50,15 @@ class SessionHandlers:
     async def revoke_sessions(
         self, request: wire.RevokeSessionsRequest
     ) -> wire.RevokeSessionsResponse:
-        """End the sessions of a user, or one session."""
+        """End the sessions of a user or a role, or one session."""
         if request.HasField("access_key_id"):
             one = await self._sessions.revoke(request.access_key_id)
             return wire.RevokeSessionsResponse(revision=one.revision)
+        if request.HasField("role_name"):
+            stored = (await self._roles.get(request.role_name)).name
+            demand_spelling(request.role_name, stored, "role_name")
+            of_role = await self._sessions.revoke_role(request.role_name)
+            return wire.RevokeSessionsResponse(revision=of_role.revision)
         stored = (await self._users.get(request.user_name)).name
         demand_spelling(request.user_name, stored, "user_name")
         made = await self._sessions.revoke_user(request.user_name)

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from authz.bootstrap.building import check_document, check_resource_document
+from authz.bootstrap.documents import check_document, check_resource_document
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups

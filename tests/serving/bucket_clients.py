@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from authz.access.entries import UserEntry
-from authz.bootstrap.building import check_resource_document
+from authz.bootstrap.documents import check_resource_document
 from authz.control.resource_policies import ResourcePolicies
 from authz.formats.s3_http import S3Config
 from authz.identity.http import HttpRequest

@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from authz.access.authenticator import Authenticator
-from authz.bootstrap.building import check_document
+from authz.bootstrap.documents import check_document
 from authz.control.sessions import Sessions
 from authz.formats.iam_json import SESSION_POLICY
 from authz.identity.http import HttpRequest

@@ -14,6 +14,7 @@ from authz.wire.authz.admin.v1 import (
     group_service_pb2,
     policy_service_pb2,
     resource_policy_service_pb2,
+    role_service_pb2,
     session_service_pb2,
     user_service_pb2,
 )
@@ -46,8 +47,8 @@ def test_every_row_belongs_to_a_method():
 
 def test_all_services_of_the_package_are_served():
     assert {service.name for service in SERVICES} == {
-        "UserService", "AccessKeyService", "GroupService", "PolicyService", "ResourcePolicyService",
-        "AttachmentService", "SessionService",
+        "UserService", "AccessKeyService", "GroupService", "RoleService", "PolicyService",
+        "ResourcePolicyService", "AttachmentService", "SessionService",
     }  # fmt: skip
 
 
@@ -128,6 +129,32 @@ def test_a_row_names_a_text_field_of_its_request(path, name, kind):
             "iam:SetDefaultPolicyVersion",
             "policy/p",
         ),
+        ("RoleService/CreateRole", role_service_pb2.CreateRoleRequest(name="ops"), "iam:CreateRole", "role/ops"),
+        ("RoleService/ListRoles", role_service_pb2.ListRolesRequest(), "iam:ListRoles", "role/"),
+        (
+            "RoleService/UpdateRole",
+            role_service_pb2.UpdateRoleRequest(role=role_service_pb2.Role(name="ops")),
+            "iam:UpdateRole",
+            "role/ops",
+        ),
+        (
+            "RoleService/UpdateTrustPolicy",
+            role_service_pb2.UpdateTrustPolicyRequest(role_name="ops"),
+            "iam:UpdateAssumeRolePolicy",
+            "role/ops",
+        ),
+        (
+            "AttachmentService/AttachPolicy",
+            attachment_service_pb2.AttachPolicyRequest(policy_name="p", role_name="ops"),
+            "iam:AttachRolePolicy",
+            "role/ops",
+        ),
+        (
+            "SessionService/RevokeSessions",
+            session_service_pb2.RevokeSessionsRequest(role_name="ops"),
+            "authz:RevokeSessions",
+            "role/ops",
+        ),
     ],
 )  # fmt: skip
 def test_a_call_is_about_what_it_names(method, request_message, action, resource):
@@ -177,8 +204,14 @@ def test_what_can_have_no_resource_policy_is_refused_before_the_gate(verb):
 
 def test_no_action_of_minio_lifts_a_boundary():
     rows = {k: needed for k, needed in REQUIREMENTS.items() if "Boundary" in needed.action}
-    assert len(rows) == 2
+    assert len(rows) == 4
     assert {needed.admin_action for needed in rows.values()} == {None}
+
+
+def test_no_action_of_minio_keeps_roles():
+    rows = [needed for needed in REQUIREMENTS.values() if needed.kind == "role"]
+    assert len(rows) == 12
+    assert {needed.admin_action for needed in rows} == {None}
 
 
 def test_a_session_of_ones_own_needs_no_right_and_one_can_be_denied_it():
