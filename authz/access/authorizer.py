@@ -11,15 +11,15 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from authz.access.entries import UserEntry
+from authz.access.entries import RoleEntry, UserEntry
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.refresher import Refresher
 from authz.clock import Clock
 from authz.errors import UnavailableError
-from authz.policy.applicable import Applicable
-from authz.policy.compile import PolicySet
-from authz.policy.decide import decide
+from authz.policy.applicable import Applicable, as_applicable
+from authz.policy.compile import PolicySet, compile_policy_set
+from authz.policy.decide import decide, decide_trust
 from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Layer, Verdict
 from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
@@ -34,6 +34,9 @@ RESOURCE_LIMIT: Final = 1024
 REMEMBERED_CHARACTERS: Final = 8_192
 """Longest question that is remembered, so that strangers cannot fill memory with them: they have 60 KiB of
 headers (Envoy's default) to put into one, and four times that in memory for text outside of Latin-1."""
+
+NO_TRUST: Final = compile_policy_set((), layer=Layer.RESOURCE_POLICY)
+"""The trust policy of no role."""
 
 _COUNT: Final = re.compile("[0-9A-F]{10}")
 
@@ -157,6 +160,41 @@ class Authorizer:
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
         return self.conclude(decision, request, asked, age, entry.own)
 
+    def authorize_assuming(
+        self,
+        entry: UserEntry,
+        role: RoleEntry | None,
+        requests: Iterable[AccessRequest],
+        asked: Asked,
+        age: float,
+    ) -> Answer:
+        """Decide `requests` about a role, at least one, all of which are required, by its trust policy too.
+
+        No role (`None`) is one that trusts nobody: there is nothing by which to tell the two apart.
+        """
+        first = decision = None
+        for request in requests:
+            first, decision = request, self._decide_trust(entry, role, request)
+            if not decision.is_allowed:
+                break
+        assert first is not None, "an answer needs a question"
+        assert decision is not None
+        return self.conclude(decision, first, asked, age, entry.own)
+
+    def _decide_trust(
+        self, entry: UserEntry, role: RoleEntry | None, request: AccessRequest
+    ) -> Decision:
+        if not entry.is_enabled:
+            return PRINCIPAL_DISABLED
+        trust = NO_TRUST
+        if role is not None:
+            if role.trust is None:
+                arn = role.principal.arn
+                role.trust = self._policies.compile_trust(role.trust_document, arn)
+            trust = role.trust
+        applicable = as_applicable(self.policies_for(entry, request.resource))
+        return self._counted(decide_trust(request, applicable.with_resource(trust)), request)
+
     def find_deny(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
     ) -> Answer | None:
@@ -173,7 +211,9 @@ class Authorizer:
     def _decide(self, entry: UserEntry, request: AccessRequest) -> Decision:
         if not entry.is_enabled:
             return PRINCIPAL_DISABLED
-        decision = decide(request, self.policies_for(entry, request.resource))
+        return self._counted(decide(request, self.policies_for(entry, request.resource)), request)
+
+    def _counted(self, decision: Decision, request: AccessRequest) -> Decision:
         context = request.context
         if context.unevaluable:
             self._unevaluable[()] += context.unevaluable

@@ -12,6 +12,7 @@ from authz.access.narrowing import Narrowing
 from authz.access.policies import PolicySetHandle
 from authz.identity.session import Session
 from authz.identity.sigv4 import derive_signing_key
+from authz.policy.compile import PolicySet
 from authz.policy.request import Principal
 
 SIGNING_KEYS_PER_CREDENTIAL: Final = 8
@@ -64,6 +65,37 @@ class UserEntry:
         return UserEntry(
             principal, self.handle, is_enabled=self.is_enabled, boundary=self.boundary, own=own
         )
+
+
+class RoleEntry(UserEntry):
+    """A role in memory: what its sessions act as, and who may have one.
+
+    Nobody acts as the role itself; a session narrows it, with a principal of its own, as it narrows a user.
+    `trust` is its trust policy as a set, `None` until it is needed. `max_session_duration` is in seconds.
+    """
+
+    __slots__ = ("max_session_duration", "trust", "trust_document")
+
+    def __init__(
+        self,
+        principal: Principal,
+        handle: PolicySetHandle,
+        *,
+        boundary: PolicySetHandle | None,
+        sessions_void_before: float,
+        trust_document: str,
+        max_session_duration: int,
+    ) -> None:
+        super().__init__(
+            principal,
+            handle,
+            is_enabled=True,
+            boundary=boundary,
+            sessions_void_before=sessions_void_before,
+        )
+        self.trust_document = trust_document
+        self.max_session_duration = max_session_duration
+        self.trust: PolicySet | None = None
 
 
 class UserPage(NamedTuple):

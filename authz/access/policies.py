@@ -70,12 +70,14 @@ class Policies:
         self,
         parsers: Mapping[Layer, Callable[[str], Policy]],
         arn_of: Callable[[ManagedPolicy], str],
+        parse_trust: Callable[[str], Policy],
     ) -> None:
         """Read the documents of each layer with its parser, which raises `ParseError`.
 
-        Managed ones are read as identity policies and named by `arn_of`.
+        Managed ones are read as identity policies and named by `arn_of`; `parse_trust` reads trust policies.
         """
         self._parsers = parsers
+        self._parse_trust = parse_trust
         self._arn_of = arn_of
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
         self._handles: WeakValueDictionary[
@@ -185,6 +187,19 @@ class Policies:
         except ParseError as error:
             self._report_quarantined(name, OWN_VERSION, error)
             return QuarantinedPolicy(arn=name, version=OWN_VERSION, problem=error.message)
+
+    # --- who may assume a role ---
+
+    def compile_trust(self, document: str, role: str) -> PolicySet:
+        """Compile the trust policy of the role with this ARN; one that cannot be read lets nobody in."""
+        compiled: CompiledPolicy | QuarantinedPolicy
+        try:
+            policy = self._parse_trust(document)
+            compiled = compile_resource_policy(policy, arn=role, version=OWN_VERSION)
+        except ParseError as error:
+            self._report_quarantined(role, OWN_VERSION, error)
+            compiled = QuarantinedPolicy(arn=role, version=OWN_VERSION, problem=error.message)
+        return compile_policy_set([compiled], layer=Layer.RESOURCE_POLICY)
 
     # --- sets of one resource ---
 

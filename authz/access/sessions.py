@@ -8,7 +8,7 @@ INVARIANT: nothing here depends on whether the parent exists but the entry that 
 signature like any other; who has a token without its secret learns nothing of the parent.
 
 Not here: the format of a token (`identity/session.py`), verifying and refusing (`authenticator.py`), loading
-users (`principals.py`).
+users and roles (`principals.py`, `roles.py`).
 """
 
 import hmac
@@ -23,7 +23,7 @@ from authz.access.revocation import RevokedSessions
 from authz.access.shelf import Shelf
 from authz.clock import Clock
 from authz.errors import UnauthenticatedError
-from authz.identity.credential import Secret
+from authz.identity.credential import ROLE_ID_PREFIX, Secret
 from authz.identity.principal import ANONYMOUS, session_principal
 from authz.identity.session import Session, SessionKeys
 from authz.policy.decision import Layer
@@ -99,7 +99,7 @@ class Sessions:
             return found
         self._count(_MISS)
         session, secret = self._open(access_key_id, token)
-        parent = await self._principals.load_user_by_id(session.parent_id)
+        parent = await self._load_parent(session.parent_id)
         if parent is None:
             return _credential(session, secret, self._nobody, self._nobody)
         return self._hold(token, session, secret, parent)
@@ -117,7 +117,14 @@ class Sessions:
     def _find_parent(self, session: Session) -> UserEntry | None:
         if session.parent_id == self._root.principal.id:
             return self._root
+        if session.parent_id.startswith(ROLE_ID_PREFIX):
+            return self._principals.roles.find_by_id(session.parent_id)
         return self._principals.find_user_by_id(session.parent_id)
+
+    async def _load_parent(self, parent_id: str) -> UserEntry | None:
+        if parent_id.startswith(ROLE_ID_PREFIX):
+            return await self._principals.roles.load_by_id(parent_id)
+        return await self._principals.load_user_by_id(parent_id)
 
     def _hold(self, token: str, session: Session, secret: Secret, parent: UserEntry) -> KeyEntry:
         own = None

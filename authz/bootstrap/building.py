@@ -28,6 +28,7 @@ from authz.bootstrap.documents import (
     check_document,
     check_resource_document,
     check_trust_document,
+    parse_trust_document,
 )
 from authz.bootstrap.service import DataPlane, Service
 from authz.control.access_keys import AccessKeys
@@ -86,7 +87,11 @@ def build_data_plane(
 ) -> DataPlane:
     """Build what decides, reading from `source`."""
     settings, metrics, clock = service.settings, service.metrics, service.clock
-    policies = Policies(POLICY_PARSERS, lambda policy: arn_of_policy(policy, settings.account_id))
+    policies = Policies(
+        POLICY_PARSERS,
+        lambda policy: arn_of_policy(policy, settings.account_id),
+        parse_trust_document,
+    )
     principals = Principals(
         source,
         policies,
@@ -258,6 +263,7 @@ def build_sts(
     surface = Sts(
         plane.sts_authenticator,
         plane.authorizer,
+        plane.principals.roles,
         _build_session_records(service, SqlStore(database), key_ring),
         service.metrics,
         service.clock,

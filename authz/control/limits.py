@@ -55,13 +55,15 @@ ROLE_DURATION_MIN: Final = 3600
 """Shortest longest duration of a role's sessions, in seconds (AWS: `MaxSessionDuration`)."""
 ROLE_DURATION_MAX: Final = 43_200
 """Longest duration of a role's sessions, in seconds (AWS)."""
+CHAINED_SESSION_MAX: Final = 3600.0
+"""Longest duration of a role's session that another role's session asked for, in seconds (AWS)."""
 SESSION_POLICIES: Final = 10
 """Most managed policies of a session (AWS)."""
 REVOKED_SESSIONS: Final = 100_000
 """Most sessions revoked one by one that are remembered: some 10 MB in each replica's memory."""
 
 _SESSION_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{2,64}")
-"""AWS STS: `RoleSessionName`."""
+"""AWS STS: `RoleSessionName`, `SourceIdentity`."""
 _S3: Final = "s3"
 _PATTERN_SIGNS: Final = frozenset("*?")
 _LINE_BREAKS: Final = frozenset("\n\r\t")
@@ -98,6 +100,15 @@ def check_session_name(name: str, *, field: str = "name") -> None:
     if not _SESSION_NAME.fullmatch(name):
         raise InvalidError(
             f"session name {quote(name)} is not 2 to 64 letters, digits and `_+=,.@-`", field=field
+        )
+
+
+def check_source_identity(name: str, *, field: str = "source_identity") -> None:
+    """Refuse a source identity that AWS's STS would refuse."""
+    if not _SESSION_NAME.fullmatch(name):
+        raise InvalidError(
+            f"source identity {quote(name)} is not 2 to 64 letters, digits and `_+=,.@-`",
+            field=field,
         )
 
 

@@ -5,28 +5,34 @@ ends with the credential that asked for it, even if less than the shortest durat
 SAML assertions and MinIO with certificates. Everything about it is in its token (`identity/session.py`):
 only managed policies that are named are looked up, and nothing is stored but what was revoked.
 
-No credential that is narrowed may ask, as what it would get is not narrowed with it (CVE-2025-62506), nor may a
-session (AWS: `GetSessionToken`). Not here: who may ask at all, and how a token is opened again (`access`).
+For one of itself no credential that is narrowed may ask, as what it would get is not narrowed with it
+(CVE-2025-62506), nor may a session (AWS: `GetSessionToken`). Sessions of a role are what the role may do,
+whoever asks; who may is decided before (`access`), and so is how a token is opened again.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from authz.clock import Clock
 from authz.control.limits import (
+    CHAINED_SESSION_MAX,
     REVOKED_SESSIONS,
     SESSION_DURATION_CEILING,
     SESSION_DURATION_DEFAULT,
     SESSION_DURATION_MIN,
     SESSION_POLICIES,
     check_session_name,
+    check_source_identity,
+    check_tags,
 )
 from authz.control.lookup import get_policy, get_role, get_user
 from authz.control.ports import Store, Unit, Written
 from authz.errors import ForbiddenError, InUseError, InvalidError, quote
 from authz.identity.credential import Secret, check_access_key_id
-from authz.identity.records import RevokedSession, Role, User
+from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
+from authz.identity.records import RevokedSession, Role, User, fold_name
 from authz.identity.session import (
     SALT_SIZE,
     SESSION_KEY_BYTES,
@@ -35,6 +41,7 @@ from authz.identity.session import (
     SessionKeys,
     make_session_key_id,
 )
+from authz.policy.request import Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +49,37 @@ class Parent:
     """Who asks for a session, as the credential that signed tells.
 
     `principal_id` is a user's incarnation, or the account id for root. `expires_at` is when the credential ends
-    (epoch seconds; `None`: never); `is_narrowed` tells whether it has policies of its own.
+    (epoch seconds; `None`: never); `is_narrowed` tells whether it has policies of its own. A session of a role
+    (`is_role`) passes `tags` and its `source_identity` on to those it asks for.
     """
 
     principal_id: str
     expires_at: float | None
     is_narrowed: bool
     is_session: bool
+    is_role: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source_identity: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssumedRole:
+    """The role that is assumed, as far as its sessions depend on it; the duration is in seconds."""
+
+    id: str
+    max_session_duration: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionTags:
+    """What a session says of whom it is for: its tags, those of them that pass on, and its source identity."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    transitive: Sequence[str] = ()
+    source_identity: str = ""
+
+
+NO_TAGS: Final = SessionTags()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +127,67 @@ class Sessions:
         may have none, `InvalidError`, `ParseError` for the document, `NotFoundError` for a policy.
         """
         _require_plain(parent)
-        lasting = self._duration(duration)
         if name:
             check_session_name(name)
-        if policy:
-            self._check_policy(policy)
-        policy_ids = await self._policy_ids(policy_names)
+        session = self._session(
+            parent.principal_id, parent, _duration(duration, self._max_duration), name
+        )
+        return await self._issue(session, policy, policy_names)
+
+    async def assume(
+        self,
+        role: AssumedRole,
+        caller: Parent,
+        *,
+        name: str,
+        duration: float | None = None,
+        policy: str = "",
+        policy_names: Sequence[str] = (),
+        tags: SessionTags = NO_TAGS,
+    ) -> IssuedSession:
+        """Issue a session of `role` to `caller`, who was found to be allowed, called `name`.
+
+        It lasts `duration` seconds (`None`: an hour), at most what the role and the site say, and an hour where
+        the caller is a role's session itself; never longer than the caller's credential, so that no chain of
+        them goes on for ever. Tags and source identity that the caller passes on stay. Raises as `issue`.
+        """
+        check_session_name(name)
+        longest = min(role.max_session_duration, self._max_duration)
+        if caller.is_role:
+            longest = min(longest, CHAINED_SESSION_MAX)
+        facts, transitive = _carry(caller, tags)
+        session = replace(
+            self._session(role.id, caller, _duration(duration, longest), name),
+            facts=facts,
+            transitive=transitive,
+            is_chained=caller.is_role,
+        )
+        return await self._issue(session, policy, policy_names)
+
+    def _session(self, parent_id: str, issuer: Parent, lasting: float, name: str) -> Session:
         now = self._clock.now()
         ends = now + lasting
-        session = Session(
+        return Session(
             access_key_id=make_session_key_id(self._random_bytes(SESSION_KEY_BYTES)),
-            parent_id=parent.principal_id,
-            issuer_id=parent.principal_id,
+            parent_id=parent_id,
+            issuer_id=issuer.principal_id,
             issued_at=now,
-            expires_at=ends if parent.expires_at is None else min(ends, parent.expires_at),
+            expires_at=ends if issuer.expires_at is None else min(ends, issuer.expires_at),
             name=name,
-            policies=(policy,) if policy else (),
-            policy_ids=policy_ids,
         )
-        token, secret = self._keys.seal(session, self._random_bytes(SALT_SIZE))
-        return IssuedSession(session, token, secret)
+
+    async def _issue(
+        self, session: Session, policy: str, policy_names: Sequence[str]
+    ) -> IssuedSession:
+        if policy:
+            self._check_policy(policy)
+        narrowed = replace(
+            session,
+            policies=(policy,) if policy else (),
+            policy_ids=await self._policy_ids(policy_names),
+        )
+        token, secret = self._keys.seal(narrowed, self._random_bytes(SALT_SIZE))
+        return IssuedSession(narrowed, token, secret)
 
     async def revoke_user(self, user_name: str) -> Written[User]:
         """End all sessions of a user that were issued before now. Raises `NotFoundError`."""
@@ -174,16 +246,6 @@ class Sessions:
 
         return await self._store.write(change)
 
-    def _duration(self, duration: float | None) -> float:
-        if duration is None:
-            return min(SESSION_DURATION_DEFAULT, self._max_duration)
-        if not SESSION_DURATION_MIN <= duration <= self._max_duration:
-            raise InvalidError(
-                f"a session lasts {SESSION_DURATION_MIN:g} to {self._max_duration:g} seconds",
-                field="duration",
-            )
-        return duration
-
     async def _policy_ids(self, names: Sequence[str]) -> tuple[str, ...]:
         if len(names) > SESSION_POLICIES:
             raise InvalidError(
@@ -197,6 +259,40 @@ class Sessions:
             return tuple(dict.fromkeys(policy.id for policy in found))
 
         return await self._store.read(question)
+
+
+def _duration(duration: float | None, longest: float) -> float:
+    if duration is None:
+        return min(SESSION_DURATION_DEFAULT, longest)
+    if not SESSION_DURATION_MIN <= duration <= longest:
+        raise InvalidError(
+            f"a session lasts {SESSION_DURATION_MIN:g} to {longest:g} seconds", field="duration"
+        )
+    return duration
+
+
+def _carry(caller: Parent, asked: SessionTags) -> tuple[Mapping[str, Values], tuple[str, ...]]:
+    """Return the facts of a role's session, and which of its tags pass on: what comes by the caller stays."""
+    inherited = {fold_name(key) for key in caller.tags}
+    for key in asked.tags:
+        if fold_name(key) in inherited:
+            raise InvalidError(f"tag {quote(key)} is passed on and cannot be changed", field="tags")
+    tags = {**caller.tags, **asked.tags}
+    check_tags(tags)
+    if not set(asked.transitive) <= set(asked.tags):
+        raise InvalidError("only tags of the session are passed on", field="transitive_tag_keys")
+    source = asked.source_identity
+    if source:
+        check_source_identity(source)
+    if source and caller.source_identity not in {"", source}:
+        raise InvalidError(
+            "the source identity is set already and cannot be changed", field="source_identity"
+        )
+    source = source or caller.source_identity
+    facts: dict[str, Values] = {TAG_PREFIX + key: (value,) for key, value in tags.items()}
+    if source:
+        facts[SOURCE_IDENTITY] = (source,)
+    return facts, tuple(dict.fromkeys((*caller.tags, *asked.transitive)))
 
 
 def _require_plain(parent: Parent) -> None:

@@ -18,8 +18,8 @@ from authz.errors import ParseError, quote
 from authz.formats.xml_text import xml_text
 from authz.identity.http import HttpRequest, percent_decode, split_query
 
-PARAMETER_LIMIT: Final = 150
-"""Most parameters of a request; the longest of STS, with 50 tags and 10 policies, has 120."""
+PARAMETER_LIMIT: Final = 180
+"""Most parameters of a request; the longest of STS, with 50 tags that all pass on and 10 policies, has 168."""
 
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -56,6 +56,15 @@ class Parameters:
             del self._left[name]
         values: list[str] = []
         while (value := self.take(f"{name}.member.{len(values) + 1}.{member}")) is not None:
+            values.append(value)
+        return tuple(values)
+
+    def take_list(self, name: str) -> tuple[str, ...]:
+        """Return the values of a list, in order; an empty list is sent as `name` alone."""
+        if self._left.get(name) == "":
+            del self._left[name]
+        values: list[str] = []
+        while (value := self.take(f"{name}.member.{len(values) + 1}")) is not None:
             values.append(value)
         return tuple(values)
 

@@ -1,8 +1,11 @@
 """AWS's Security Token Service, version 2011-06-15: what a request asks for, and the answers.
 
-Of what the operations know, some parameters mean nothing here and are harmless (`RoleArn`, as there are no
-roles yet; `ExternalId`, which only trust policies read), and some would narrow or name the session or prove
-something about the caller. The latter are refused: who sends them would think that they hold.
+Of what the operations know, some parameters would narrow or name the session or prove something about the
+caller, and are not held here. They are refused: who sends them would think that they hold. So are tags for a
+session that is of no role.
+
+MinIO's clients send `AssumeRole` for a session of themselves, with any `RoleArn` or none. What could be meant
+as a role of IAM's is never taken for that: who misspells a role must not get more than it.
 
 MinIO's clients send the same requests. In two things the answers follow AWS, not MinIO: `AssumedRoleUser` is
 never empty, as AWS's SDKs for Java take its ARN apart, and its id is spelt `AssumedRoleId`.
@@ -13,7 +16,7 @@ Source: AWS STS API reference, "Actions", "Common Errors". Not here: forms and X
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -74,25 +77,35 @@ _NOT_HELD: Final = (
     "TokenRevokeType",
     "TransitiveTagKeys",
 )
-"""Parameters, and lists, of what would be believed of the session and is not."""
+"""Parameters, and lists, of what would be believed of the session and is not, but by a role's."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
 _POLICY: Final = ":policy/"
+
+ROLE_ARN_LIMIT: Final = 2_048
+"""Longest ARN of a role, in characters (AWS)."""
+_OF_A_ROLE: Final = (":iam:", ":role/")
+"""What the ARN of a role has in it, in small letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
     """`AssumeRole` or `GetSessionToken`: `duration` in seconds, a policy document, names of managed policies.
 
-    `facts` are the condition values that the request gives, but for the duration.
+    `role_arn` is empty for a session of the caller itself; only a role's has `tags`, of which `transitive` pass
+    on, and a `source_identity`. `facts` are the condition values that the request gives, but for the duration.
     """
 
     action: str
+    role_arn: str = ""
     duration: int | None = None
     policy: str = ""
     policy_names: tuple[str, ...] = ()
     name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    transitive: tuple[str, ...] = ()
+    source_identity: str = ""
     facts: Mapping[str, Values]
 
 
@@ -126,8 +139,8 @@ def parse_sts(request: HttpRequest, account: str) -> StsRequest:
         raise QueryError("InvalidAction", f"{action} is not served here yet")
     if version != VERSION or action not in _PARSERS:
         raise QueryError("InvalidAction", f"there is no such action in version {VERSION} here")
-    _refuse_what_is_not_held(parameters)
     parsed = _PARSERS[action](parameters, account)
+    _refuse_what_is_not_held(parameters)
     parameters.finish()
     if isinstance(parsed, SessionRequest) and request.query:
         raise QueryError(
@@ -150,8 +163,13 @@ def render_session(
     secret: str,
     token: str,
     expires_at: float,
+    packed_percent: int = 0,
+    source_identity: str = "",
 ) -> bytes:
-    """Render a session of `principal` that ends at `expires_at` (epoch seconds)."""
+    """Render a session of `principal` that ends at `expires_at` (epoch seconds).
+
+    Of a role's, `principal` is the session itself, and `packed_percent` how much of a token's room it takes.
+    """
     # Never later than it is: a client asks for the next one by this time.
     ends = datetime.fromtimestamp(int(expires_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     result: dict[str, str | Tree] = {
@@ -164,9 +182,15 @@ def render_session(
     }
     if asked.action == ASSUME_ROLE:
         result["AssumedRoleUser"] = {
-            "AssumedRoleId": f"{principal.id}:{asked.name or access_key_id}",
+            "AssumedRoleId": (
+                principal.id if asked.role_arn else f"{principal.id}:{asked.name or access_key_id}"
+            ),
             "Arn": principal.arn,
         }
+    if asked.role_arn:
+        result["PackedPolicySize"] = str(packed_percent)
+    if source_identity:
+        result["SourceIdentity"] = source_identity
     return aws_query.render_answer(NAMESPACE, asked.action, result, request_id)
 
 
@@ -189,7 +213,7 @@ def render_error(code: str, message: str, request_id: str) -> bytes:
 
 
 def _parse_assume_role(parameters: Parameters, account: str) -> StsRequest:
-    parameters.take("RoleArn")
+    role_arn = _parse_role_arn(parameters)
     name = parameters.take("RoleSessionName") or ""
     external_id = parameters.take("ExternalId") or ""
     if external_id and not _EXTERNAL_ID.fullmatch(external_id):
@@ -200,15 +224,53 @@ def _parse_assume_role(parameters: Parameters, account: str) -> StsRequest:
     if policy == "":
         raise QueryError("ValidationError", "`Policy` is empty; leave it out for a session without")
     arns = parameters.take_members("PolicyArns", "arn")
-    facts = {"sts:rolesessionname": name, "sts:externalid": external_id}
+    if role_arn and not name:
+        raise QueryError("MissingParameter", "the parameter `RoleSessionName` is missing")
+    tags = _parse_tags(parameters) if role_arn else {}
+    transitive = parameters.take_list("TransitiveTagKeys") if role_arn else ()
+    source_identity = parameters.take("SourceIdentity") if role_arn else None
+    if source_identity == "":
+        raise QueryError("ValidationError", "`SourceIdentity` is empty; leave it out for none")
     return SessionRequest(
         action=ASSUME_ROLE,
+        role_arn=role_arn,
         duration=_parse_duration(parameters),
         policy=policy or "",
         policy_names=tuple(_parse_policy_arn(arn, account) for arn in arns),
         name=name,
-        facts={key: (value,) for key, value in facts.items() if value},
+        tags=tags,
+        transitive=transitive,
+        source_identity=source_identity or "",
+        facts=_facts(name, external_id, tags, transitive),
     )
+
+
+def _parse_role_arn(parameters: Parameters) -> str:
+    """Return the ARN of the role that is meant, empty where none is."""
+    arn = parameters.take("RoleArn") or ""
+    if len(arn) > ROLE_ARN_LIMIT:
+        raise QueryError("ValidationError", f"`RoleArn` has at most {ROLE_ARN_LIMIT:,} characters")
+    return arn if all(part in arn.lower() for part in _OF_A_ROLE) else ""
+
+
+def _parse_tags(parameters: Parameters) -> Mapping[str, str]:
+    keys, values = (parameters.take_members("Tags", member) for member in ("Key", "Value"))
+    tags = dict(zip(keys, values, strict=False))
+    if not len(keys) == len(values) == len(tags):
+        raise QueryError("ValidationError", "each of `Tags` has a `Key` of its own and a `Value`")
+    return tags
+
+
+def _facts(
+    name: str, external_id: str, tags: Mapping[str, str], transitive: tuple[str, ...]
+) -> Mapping[str, Values]:
+    texts = {"sts:rolesessionname": name, "sts:externalid": external_id}
+    lists = {"aws:tagkeys": tuple(tags), "sts:transitivetagkeys": transitive}
+    return {
+        **{key: (text,) for key, text in texts.items() if text},
+        **{key: values for key, values in lists.items() if values},
+        **{f"aws:requesttag/{key}": (value,) for key, value in tags.items()},
+    }
 
 
 def _parse_session_token(parameters: Parameters, _: str) -> StsRequest:

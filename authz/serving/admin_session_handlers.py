@@ -6,11 +6,13 @@ field of a request can name another parent. Whether a credential may have sessio
 Not here: how requests become values (`formats/admin_v1_sessions.py`), and the same over STS.
 """
 
-from authz.access.entries import KeyEntry
+from authz.access.entries import KeyEntry, RoleEntry
 from authz.control.roles import Roles
 from authz.control.sessions import Parent, Sessions
 from authz.control.users import Users
 from authz.formats.admin_v1_sessions import parse_duration, render_issued_session
+from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
+from authz.policy.request import NO_FACTS
 from authz.serving.admin_fields import demand_spelling
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
@@ -66,10 +68,16 @@ class SessionHandlers:
 
 
 def parent_of(caller: KeyEntry) -> Parent:
-    """Return what a session of `caller` needs to know of it."""
+    """Return what a session that `caller` asks for needs to know of it."""
+    session = caller.session
+    facts = NO_FACTS if session is None else session.facts
+    passed_on = () if session is None else session.transitive
     return Parent(
         principal_id=caller.owner.principal.id,
         expires_at=caller.expires_at,
         is_narrowed=caller.is_narrowed,
-        is_session=caller.session is not None,
+        is_session=session is not None,
+        is_role=isinstance(caller.owner, RoleEntry),
+        tags={key: facts[TAG_PREFIX + key][0] for key in passed_on},
+        source_identity=next(iter(facts.get(SOURCE_IDENTITY, ())), ""),
     )

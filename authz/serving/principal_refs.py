@@ -10,8 +10,9 @@ Not here: how a question is read (`formats/authz_v1.py`), or how principals are 
 from dataclasses import replace
 
 from authz.access.entries import KeyEntry, UserEntry
+from authz.access.exact_loads import Moment
 from authz.access.ports import ChangeKind
-from authz.access.principals import Moment, Principals
+from authz.access.principals import Principals
 from authz.clock import Clock
 from authz.errors import AuthzError
 from authz.formats.authz_v1 import PrincipalBy, PrincipalRef

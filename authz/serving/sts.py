@@ -1,25 +1,23 @@
-"""AWS's STS on the HTTP port: sessions of the caller, and who the caller is.
+"""AWS's STS on the HTTP port: sessions of the caller and of roles, and who the caller is.
 
-A session of oneself needs no right, and can be denied (docs/decisions/0018): the caller's policies are asked
-for a deny of the action on `*`. What a session is and who may have none is the use-case's
-(`control/sessions.py`); here a signature of the service `sts` is verified over the body that is read, with a
-region of ours or, as MinIO's clients sign, without one.
+A signature of the service `sts` is verified over the body that is read, with a region of ours or, as MinIO's
+clients sign, without one. The proof of a session's issue is in the request's headers, over its whole form. A
+presigned URL, which is made to be handed on, is good for `GetCallerIdentity` alone, and as in AWS for 15
+minutes at most.
 
-The proof of a session's issue is in the request's headers, over its whole form. A presigned URL, which is made
-to be handed on, is good for `GetCallerIdentity` alone, and as in AWS for 15 minutes at most.
-
-Source: AWS STS API reference. Not here: forms and documents (`formats/sts.py`), the server (`http/`).
+Source: AWS STS API reference. Not here: who may have which session (`sts_sessions.py`), forms and documents
+(`formats/sts.py`), the server (`http/`).
 """
 
 from collections.abc import Mapping
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
 from authz.access.entries import KeyEntry
+from authz.access.roles import Roles
 from authz.clock import Clock
-from authz.control.limits import SESSION_DURATION_DEFAULT
 from authz.control.sessions import Sessions
 from authz.errors import (
     AuthzError,
@@ -32,10 +30,7 @@ from authz.errors import (
     UnavailableError,
 )
 from authz.formats.aws_query import QueryError
-from authz.formats.iam_json import SESSION_POLICY
 from authz.formats.sts import (
-    ASSUME_ROLE,
-    GET_SESSION_TOKEN,
     CallerRequest,
     KeyRequest,
     SessionRequest,
@@ -44,29 +39,20 @@ from authz.formats.sts import (
     render_caller,
     render_error,
     render_key,
-    render_session,
     status_of,
 )
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import CLOCK_SKEW, Proof, find_proof
-from authz.policy.arn import ANY
-from authz.policy.request import AccessRequest, Context, Values
-from authz.serving.admin_session_handlers import parent_of
-from authz.serving.http_mappings import server_facts
 from authz.serving.http_surface import HttpAnswer
+from authz.serving.sts_sessions import SURFACE, Admitted, DeniedError, StsSessions
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
-
-SURFACE: Final = "sts"
 
 SERVICES: Final = frozenset({"sts"})
 """The service name in a signature's scope."""
 
 BODY_LIMIT: Final = 65_536
 """Longest body in bytes: a session policy of 2 KiB and 10 ARNs, percent-encoded, many times over."""
-
-DURATIONS: Final = {ASSUME_ROLE: SESSION_DURATION_DEFAULT, GET_SESSION_TOKEN: 43_200.0}
-"""How long a session lasts for which no duration is asked, in seconds (AWS)."""
 
 _PROOF_CODES: Final = {
     "AccessDenied": "AccessDenied",
@@ -90,34 +76,6 @@ _CODES: Final[Mapping[type[AuthzError], str]] = {
 """STS's words for what else can go wrong; the rest is the client's, `ValidationError`."""
 
 
-class _Admitted(NamedTuple):
-    """A request that is proved: by which credential, and what a decision is to know of it."""
-
-    request: HttpRequest
-    proof: Proof
-    credential: KeyEntry
-    age: float
-    now: float
-
-    @property
-    def asked(self) -> Asked:
-        return Asked(SURFACE, self.credential.id, self.request.source_ip)
-
-    def need(self, action: str, facts: Mapping[str, Values]) -> AccessRequest:
-        principal = self.credential.acting.principal
-        server = server_facts(self.request, self.proof)
-        context = Context(principal.facts, server, facts, self.now)
-        return AccessRequest(principal, f"sts:{action}", ANY, context)
-
-
-class _DeniedError(ForbiddenError):
-    """A decision that has been counted and recorded under its id."""
-
-    def __init__(self, need: AccessRequest, decision_id: str) -> None:
-        super().__init__(f"User: {need.principal.arn} is not authorized to perform: {need.action}")
-        self.decision_id = decision_id
-
-
 class Sts:
     """Answers STS clients."""
 
@@ -127,6 +85,7 @@ class Sts:
         self,
         authenticator: Authenticator,
         authorizer: Authorizer,
+        roles: Roles,
         sessions: Sessions,
         metrics: Metrics,
         clock: Clock,
@@ -134,14 +93,21 @@ class Sts:
         account: str,
         max_duration: float,
     ) -> None:
-        """Issue `sessions` of at most `max_duration` seconds; every access key is of `account`."""
+        """Issue `sessions` of at most `max_duration` seconds; every access key and role is of `account`."""
         self._authenticator = authenticator
         self._authorizer = authorizer
-        self._sessions = sessions
+        self._sessions = StsSessions(
+            self._authenticate,
+            authorizer,
+            roles,
+            sessions,
+            metrics,
+            account=account,
+            max_duration=max_duration,
+        )
         self._metrics = metrics
         self._clock = clock
         self._account = account
-        self._max_duration = max_duration
         self._check_seconds = metrics.check_seconds.child(SURFACE)
         self._log = get_logger("serving")
 
@@ -174,7 +140,7 @@ class Sts:
             proof = _require_proof(find_proof(request, now), asked)
             access_key_id = proof.access_key_id
             credential = await self._authenticate(request, proof, now)
-            admitted = _Admitted(request, proof, credential, age, now)
+            admitted = Admitted(request, proof, credential, age, now)
             request_id, body = await self._act(asked, admitted)
         except AuthzError as error:
             return self._refuse(request, error, access_key_id, asked)
@@ -191,69 +157,24 @@ class Sts:
 
     # --- the actions ----------------------------------------------------------------------------------------
 
-    async def _act(self, asked: StsRequest, admitted: _Admitted) -> tuple[str, bytes]:
+    async def _act(self, asked: StsRequest, admitted: Admitted) -> tuple[str, bytes]:
         """Return the request's id and the answer."""
         if isinstance(asked, SessionRequest):
-            return await self._issue(asked, admitted)
+            return await self._sessions.issue(asked, admitted)
         if isinstance(asked, KeyRequest):
             return await self._tell_account(asked, admitted)
         # Whoever proves to be somebody may hear who: AWS lets no policy deny it either.
         request_id = self._authorizer.next_id()
         return request_id, render_caller(admitted.credential.acting.principal, request_id)
 
-    async def _issue(self, asked: SessionRequest, admitted: _Admitted) -> tuple[str, bytes]:
-        credential, acting = admitted.credential, admitted.credential.acting
-        duration = asked.duration
-        if duration is None:
-            duration = int(min(DURATIONS[asked.action], self._max_duration))
-        need = admitted.need(asked.action, {**asked.facts, "sts:durationseconds": (str(duration),)})
-        denied = self._authorizer.find_deny(acting, [need], admitted.asked, admitted.age)
-        if denied is not None:
-            raise _DeniedError(need, denied.decision_id)
-        if len(asked.policy.encode()) > SESSION_POLICY.byte_limit:
-            raise QueryError(
-                "PackedPolicyTooLarge",
-                f"{SESSION_POLICY.name} has at most {SESSION_POLICY.byte_limit:,} bytes",
-            )
-        issued = await self._sessions.issue(
-            parent_of(credential),
-            duration=duration,
-            policy=asked.policy,
-            policy_names=asked.policy_names,
-            name=asked.name,
-        )
-        request_id = self._authorizer.next_id()
-        session = issued.session
-        self._metrics.sessions_issued.inc((asked.action,))
-        self._log.info(
-            "session_issued",
-            request_id=request_id,
-            access_key_id=credential.id,
-            principal=acting.principal.arn,
-            session=session.access_key_id,
-            name=session.name,
-            expires_at=session.expires_at,
-            source_ip=admitted.request.source_ip,
-        )
-        body = render_session(
-            asked,
-            acting.principal,
-            request_id,
-            access_key_id=session.access_key_id,
-            secret=issued.secret.reveal(),
-            token=issued.token,
-            expires_at=session.expires_at,
-        )
-        return request_id, body
-
-    async def _tell_account(self, asked: KeyRequest, admitted: _Admitted) -> tuple[str, bytes]:
+    async def _tell_account(self, asked: KeyRequest, admitted: Admitted) -> tuple[str, bytes]:
         """Answer whose an access key is, for those who are allowed to ask: that it exists is told, too."""
         need = admitted.need(asked.action, {})
         answer = self._authorizer.authorize(
             admitted.credential.acting, [need], admitted.asked, admitted.age
         )
         if not answer.decision.is_allowed:
-            raise _DeniedError(need, answer.decision_id)
+            raise DeniedError(need, answer.decision_id)
         key_id = asked.access_key_id
         found = self._authenticator.find_credential(key_id)
         if found is None:
@@ -271,7 +192,7 @@ class Sts:
         code = _code_of(error)
         if isinstance(asked, SessionRequest):
             self._metrics.sessions_refused.inc((asked.action, code))
-        if isinstance(error, _DeniedError):
+        if isinstance(error, DeniedError):
             return _render(code, error.message, error.decision_id)
         family = (
             self._metrics.authentication_failures

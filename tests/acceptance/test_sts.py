@@ -26,7 +26,7 @@ from tests.servers.processes import bare_environment, wait_for
 
 Sts = Any
 ACCOUNT = "000000000000"
-ROLE = "arn:aws:iam::123456789012:role/whatever"
+ROLE = "arn:xxx:xxx:xxx:xxxx"
 REGION = "us-east-1"
 BIN = Path(sys.executable).parent
 ACTIONS = ("assume_role", "get_session_token")

@@ -10,21 +10,21 @@ from sqlalchemy import text
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, RoleEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
 from authz.access.revocation import RevokedSessions
 from authz.access.sessions import Sessions
-from authz.bootstrap.building import POLICY_PARSERS
+from authz.bootstrap.documents import POLICY_PARSERS, parse_trust_document
 from authz.clock import ManualClock
 from authz.control.resource_policies import ResourcePolicies
-from authz.control.sessions import IssuedSession, Parent
+from authz.control.sessions import AssumedRole, IssuedSession, Parent
 from authz.errors import UnavailableError
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.session import SessionKeys
-from authz.policy.arn import policy_arn
+from authz.policy.arn import policy_arn, role_arn
 from authz.policy.decision import Layer
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.store.sql.change_log import Changes, append
@@ -54,6 +54,12 @@ def bucket_policy(effect="Allow", action="*", principal="*", bucket=BUCKET) -> s
     document = json.loads(policy(effect, action, [bucket, f"{bucket}/*"]))
     document["Statement"][0]["Principal"] = principal
     return json.dumps(document)
+
+
+def trust(principal="*", action="sts:*", effect="Allow", condition=None) -> str:
+    statement = {"Effect": effect, "Principal": principal, "Action": action}
+    statement |= {"Condition": condition} if condition else {}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 class Pause:
@@ -113,6 +119,12 @@ class HeldSource:
     async def find_user_by_id(self, user_id):
         return await self._pass("find_user_by_id", user_id)
 
+    async def find_role(self, name):
+        return await self._pass("find_role", name)
+
+    async def find_role_by_id(self, role_id):
+        return await self._pass("find_role_by_id", role_id)
+
     async def list_users(self, after, limit):
         return await self._pass("list_users", after, limit)
 
@@ -149,7 +161,9 @@ class World:
         self.resource_policies = ResourcePolicies(
             SqlStore(database), control.clock, lambda document, _: parse_of_resource(document)
         )
-        self.policies = Policies(POLICY_PARSERS, lambda stored: policy_arn(ACCOUNT, stored.name))
+        self.policies = Policies(
+            POLICY_PARSERS, lambda stored: policy_arn(ACCOUNT, stored.name), parse_trust_document
+        )
         self.principals = Principals(
             self.source, self.policies, control.ring, self.metrics,
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
@@ -196,6 +210,19 @@ class World:
             access_key_id
         )
 
+    async def role(self, name="auditor") -> RoleEntry | None:
+        roles = self.principals.roles
+        return roles.find(name) or await roles.load(name)
+
+    async def assumed(self, name="auditor", caller=None, session="s1", **more) -> IssuedSession:
+        """Issue a session of a role, without asking whether `caller` (a stranger for `None`) may have it."""
+        stored = await self.control.roles.get(name)
+        role = AssumedRole(id=stored.id, max_session_duration=stored.max_session_duration)
+        caller = caller or Parent(
+            principal_id="AIDASTRANGER", expires_at=None, is_narrowed=False, is_session=False
+        )
+        return await self.control.sessions.assume(role, caller, name=session, **more)
+
     async def session(self, name="alice", **more) -> IssuedSession:
         """Issue a session of a user, or of root for an empty name."""
         parent_id = (await self.control.users.get(name)).id if name else ACCOUNT
@@ -216,6 +243,17 @@ class World:
         request = AccessRequest(entry.principal, action, resource, context)
         age = self.authorizer.check_age()
         return self.authorizer.authorize(entry, [request], Asked("test"), age).decision
+
+    def decide_trust(
+        self, entry: UserEntry, role: RoleEntry | None, action="sts:AssumeRole", **facts
+    ):
+        context = Context(entry.principal.facts, NO_FACTS, facts, self.clock.now())
+        arn = role_arn(ACCOUNT, "none") if role is None else role.principal.arn
+        request = AccessRequest(entry.principal, action, arn, context)
+        age = self.authorizer.check_age()
+        return self.authorizer.authorize_assuming(
+            entry, role, [request], Asked("test"), age
+        ).decision
 
     async def can(self, name="alice", action=GET, resource=OBJECT) -> bool:
         entry = await self.user(name)

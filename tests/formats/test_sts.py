@@ -11,7 +11,7 @@ from authz.identity.http import HttpRequest
 from tests.serving.sts_clients import FORM, MODEL, VERSION, StsClient
 
 ACCOUNT = "000000000000"
-ROLE = "arn:aws:iam::123456789012:role/anything"
+ROLE = "arn:xxx:xxx:xxx:xxxx"
 POLICY = '{"Version": "2012-10-17", "Statement": []}'
 
 

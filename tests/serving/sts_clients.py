@@ -41,7 +41,7 @@ def build_sts(world: World) -> Sts:
         world.principals, world.sessions, world.root, regions=frozenset({REGION, ""})
     )
     return Sts(
-        authenticator, world.authorizer, sessions, world.metrics, world.clock,
+        authenticator, world.authorizer, world.principals.roles, sessions, world.metrics, world.clock,
         account=ACCOUNT, max_duration=MAX_DURATION,
     )  # fmt: skip
 

@@ -270,7 +270,7 @@ async def overtaken(world, batch, change, *checks):
     asked = asyncio.create_task(batch(*checks, a_check(user_name="bob")))
     await pause.reached.wait()
     await world.source.called("find_access_key")
-    await until(lambda: world.principals._loads._tasks.keys() == {"user_name:bob"})
+    await until(lambda: world.principals._loads._loads._tasks.keys() == {"user_name:bob"})
     revision = (await change).revision
     await world.settle()
     pause.released.set()

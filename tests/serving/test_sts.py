@@ -118,7 +118,7 @@ async def test_managed_policies_narrow_a_session(alice, gets, world):
 
 async def test_the_answer_names_the_caller_as_the_user_it_is(alice, world):
     user = await world.user()
-    role = "arn:aws:iam::123456789012:role/any"
+    role = "arn:xxx:xxx:xxx:xxxx"
     answer = await alice.ask("AssumeRole", RoleArn=role, RoleSessionName="ci", ExternalId="ext")
     assert answer["AssumedRoleUser"] == {
         "AssumedRoleId": f"{user.principal.id}:ci",
