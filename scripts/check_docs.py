@@ -134,7 +134,7 @@ def admin_methods() -> str:
             "method",
             "action",
             "or MinIO's",
-            "resource (of users, groups and policies: after `arn:aws:iam::ACCOUNT:`)",
+            "resource (of users, groups, roles and policies: after `arn:aws:iam::ACCOUNT:`)",
         ),
         rows,
     )

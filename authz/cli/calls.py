@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "authz.admin.v1"
 
+_DOCUMENTS: Final = frozenset({"document", "trust_policy"})
+"""Fields that hold a whole document."""
+
 DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
 
 
@@ -45,7 +48,7 @@ def show_one(session: Session, method: str, request: Message, answer: type[Messa
     for name, value in plain.items():
         record |= value if isinstance(value, dict) else {name: value}
     # A document is for files: `authz policy get --document`.
-    print_record({name: value for name, value in record.items() if name != "document"})
+    print_record({name: value for name, value in record.items() if name not in _DOCUMENTS})
     for finding in findings:
         if finding["severity"] != "suggestion":
             click.echo(printable(f"authz: {_line_of(finding)}"), err=True)
@@ -63,14 +66,15 @@ def show_document(
     with session.connect() as client:
         plain = to_plain(client.call(f"/{PACKAGE}.{method}", request, answer))
     record = plain[answer.DESCRIPTOR.fields[0].name]
+    document = next(value for name, value in record.items() if name in _DOCUMENTS)
     if is_alone:
         # Byte for byte: what is printed can be edited and sent back.
-        click.echo(record["document"], nl=not record["document"].endswith("\n"))
+        click.echo(document, nl=not document.endswith("\n"))
     elif session.as_json:
         print_json(plain)
     else:
-        print_record({name: value for name, value in record.items() if name != "document"})
-        click.echo("\n".join(printable(line) for line in record["document"].splitlines()))
+        print_record({name: value for name, value in record.items() if name not in _DOCUMENTS})
+        click.echo("\n".join(printable(line) for line in document.splitlines()))
 
 
 def say_done(

@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "key": Entry("keys", "key", "Create, show, change and delete access keys."),
     "session": Entry("sessions", "session", "Create temporary credentials, and end them."),
     "group": Entry("groups", "group", "Create, show, change and delete groups and their members."),
+    "role": Entry("roles", "role", "Create, show, change and delete roles."),
     "policy": Entry(
         "policies",
         "policy",

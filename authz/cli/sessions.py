@@ -100,15 +100,17 @@ def create(
 @click.option(
     "--session", "access_key_id", metavar="ACCESS_KEY_ID", help="End only the session of this id."
 )
+@click.option("--role", help="End all sessions of this role, whoever has them.")
 @with_json
 @pass_session
-def revoke(session: Session, user: str | None, access_key_id: str | None) -> None:
-    """End all sessions of USER that exist now, or one session; new ones can be made."""
-    if (user is None) is (access_key_id is None):
-        raise click.UsageError("name a USER, or one session with --session")
-    if access_key_id is None:
-        request, done = wire.RevokeSessionsRequest(user_name=user), f"sessions of {user} ended"
-    else:
-        request = wire.RevokeSessionsRequest(access_key_id=access_key_id)
-        done = f"session {access_key_id} ended"
+def revoke(session: Session, user: str | None, access_key_id: str | None, role: str | None) -> None:
+    """End all sessions of USER or of a role that exist now, or one session; new ones can be made."""
+    named = {"user_name": user, "role_name": role, "access_key_id": access_key_id}
+    target = {field: name for field, name in named.items() if name is not None}
+    if len(target) != 1:
+        raise click.UsageError("name a USER, a role with --role, or one session with --session")
+    request = wire.RevokeSessionsRequest(**target)
+    done = (
+        f"session {access_key_id} ended" if access_key_id else f"sessions of {user or role} ended"
+    )
     say_done(session, "SessionService/RevokeSessions", request, wire.RevokeSessionsResponse, done)
