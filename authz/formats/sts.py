@@ -256,7 +256,7 @@ def _parse_role_arn(parameters: Parameters) -> str:
 def _parse_tags(parameters: Parameters) -> Mapping[str, str]:
     keys, values = (parameters.take_members("Tags", member) for member in ("Key", "Value"))
     tags = dict(zip(keys, values, strict=False))
-    if not len(keys) == len(values) == len(tags):
+    if not len(keys) == len(values) == len(tags) or parameters.has("Tags"):
         raise QueryError("ValidationError", "each of `Tags` has a `Key` of its own and a `Value`")
     return tags
 
