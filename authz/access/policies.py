@@ -13,9 +13,11 @@ Not here: who has which set (`principals.py`), and when to reload (`refresher.py
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
 from typing import Final
 from weakref import WeakValueDictionary
 
+from authz.access.own_sets import OwnSets
 from authz.access.ports import StoredPolicies
 from authz.errors import ParseError
 from authz.identity.records import ManagedPolicy, ResourcePolicy
@@ -35,6 +37,9 @@ from authz.telemetry.logs import get_logger
 UNKNOWN_VERSION: Final = 0
 OWN_VERSION: Final = 1
 """The version of a document that has no others: a service account's, a session's."""
+
+NAME_DIGITS: Final = 12
+"""Hexadecimal digits of its digest that name such a document in decisions."""
 
 COMPILED_RESOURCE_POLICIES: Final = 10_000
 """Most policies of resources held compiled, at some 10 KiB each; which ones is up to strangers, who choose what
@@ -88,6 +93,8 @@ class Policies:
         self._ready: OrderedDict[str, _HeldDocument] = OrderedDict()
         # The resources whose policy was found not to compile.
         self._broken: set[str] = set()
+        # The documents that credentials bring themselves.
+        self.own = OwnSets(self._compile_own)
         self._log = get_logger("access")
 
     def __len__(self) -> int:
@@ -178,10 +185,12 @@ class Policies:
 
     # --- what a credential brings itself ---
 
-    def compile_own(
-        self, document: str, layer: Layer, name: str
-    ) -> CompiledPolicy | QuarantinedPolicy:
-        """Compile a document that is a credential's own; decisions call it `name`."""
+    def _compile_own(self, document: str, layer: Layer) -> CompiledPolicy | QuarantinedPolicy:
+        """Compile a document that is a credential's own; decisions call it by its layer and digest.
+
+        Not by the credential: all who have an equal one share it.
+        """
+        name = f"{layer.value.lower()}/{sha256(document.encode()).hexdigest()[:NAME_DIGITS]}"
         try:
             return compile_policy(self._parsers[layer](document), arn=name, version=OWN_VERSION)
         except ParseError as error:

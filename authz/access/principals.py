@@ -208,7 +208,7 @@ class Principals:
     def _acting(self, key: AccessKey, owner: UserEntry) -> UserEntry:
         if not key.policy:
             return owner
-        own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, key.id, (key.policy,))
+        own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, (key.policy,))
         return owner.narrowed(own, owner.principal)
 
     def _unseal(self, stored: StoredAccessKey) -> bytes:

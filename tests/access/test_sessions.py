@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from authz.access import sessions
 from authz.access.ports import ChangeKind
 from authz.access.revocation import LONGEST_SESSION, SWEEP_MIN, RevokedSessions
 from authz.clock import ManualClock
@@ -370,3 +371,28 @@ async def test_a_service_account_whose_policy_does_not_compile_may_nothing(world
     await world.by_sql("UPDATE access_keys SET policy = '{'")
     await world.settle()
     assert world.decide((await world.key(key_id)).acting).reason is Reason.QUARANTINE
+
+
+# --- the shelf ---
+
+
+async def test_sessions_that_have_ended_leave_the_shelf_when_they_are_met(world, alice):
+    first, second = await world.session(), await world.session(duration=7200.0)
+    for one in (first, second):
+        await world.credential(one)
+    assert len(world.sessions) == 2
+    world.clock.advance(3600.0)
+    assert world.sessions.find(first.session.access_key_id, first.token).owner.is_enabled is False
+    assert len(world.sessions) == 1
+    world.clock.advance(3600.0)
+    world.control.clock.advance(7200.0)
+    await world.credential(await world.session())
+    assert len(world.sessions) == 1
+
+
+async def test_the_shelf_of_sessions_has_a_limit_of_its_own(make_world, world, alice, monkeypatch):
+    monkeypatch.setattr(sessions, "SESSIONS_HELD", 2)
+    async with following(make_world()) as small:
+        for _ in range(3):
+            await small.credential(await world.session())
+        assert len(small.sessions) == 2
