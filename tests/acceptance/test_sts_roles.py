@@ -126,15 +126,16 @@ def test_tags_and_a_source_identity_are_told_back(sts: Sts, reader: str) -> None
     assert 0 < answer["PackedPolicySize"] <= 100
 
 
-def test_revoking_the_roles_sessions_and_deleting_the_role_end_them(
-    stack: Stack, sts: Sts, reader: str
-) -> None:
+def test_revoking_the_roles_sessions_ends_them(stack: Stack, sts: Sts, reader: str) -> None:
     s3 = with_session(stack, "s3", sts.assume_role(**NAMED))
     s3.get_object(Bucket=reader, Key="open")
     request = session_service_pb2.RevokeSessionsRequest(role_name="reader")
     answer = session_service_pb2.RevokeSessionsResponse
     ask(stack, "SessionService/RevokeSessions", request, answer)
     assert code(s3.get_object, Bucket=reader, Key="open")[0] == "ExpiredToken"
+
+
+def test_deleting_the_role_ends_its_sessions(stack: Stack, sts: Sts, reader: str) -> None:
     s3 = with_session(stack, "s3", sts.assume_role(**NAMED))
     s3.get_object(Bucket=reader, Key="open")
     stack.authz.cli("role", "delete", "reader", "--cascade")
