@@ -91,7 +91,9 @@ class Authenticator:
         if session is not None and credential is not None:
             if failure is not None:
                 raise failure
-            is_void = session.issued_at < credential.owner.sessions_void_before
+            owner = credential.owner
+            # Of who is disabled all have ended, too, but it is answered as its keys are.
+            is_void = owner.is_enabled and session.issued_at < owner.sessions_void_before
             if is_void or self._sessions.has_ended(session, now):
                 raise UnauthenticatedError("ExpiredToken", ENDED)
         # 5. Unknown, expired and disabled are one answer, whatever the signature.

@@ -116,6 +116,13 @@ class Authorizer:
             raise UnavailableError("the state in memory is too old to decide on; see /readyz")
         return age
 
+    def check_recent(self, limit: float) -> None:
+        """Raise `UnavailableError` when memory was confirmed longer ago than `limit` seconds."""
+        if self._refresher.age() > limit:
+            raise UnavailableError(
+                "the state in memory is too old to issue a session on; see /readyz"
+            )
+
     def policies_for(self, entry: UserEntry, resource: str) -> PolicySet | Applicable:
         """Return what decides for `entry` on `resource`, built if a change has dropped it.
 
@@ -205,7 +212,7 @@ class Authorizer:
         for request in requests:
             decision = self._decide(entry, request)
             if decision.verdict is Verdict.EXPLICITLY_DENIED or decision is PRINCIPAL_DISABLED:
-                return self.conclude(decision, request, asked, age)
+                return self.conclude(decision, request, asked, age, entry.own)
         return None
 
     def _decide(self, entry: UserEntry, request: AccessRequest) -> Decision:

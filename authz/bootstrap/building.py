@@ -222,7 +222,7 @@ def _build_admin(
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
-    sessions = _build_session_records(service, store, key_ring)
+    sessions = _build_session_records(service, plane, store, key_ring)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
     role_handlers = admin_role_handlers.RoleHandlers(roles, policies, account, clock)
@@ -245,12 +245,15 @@ def _build_admin(
     return AdminSurface(gate, account, handlers, boundaries).methods
 
 
-def _build_session_records(service: Service, store: SqlStore, key_ring: KeyRing) -> SessionRecords:
+def _build_session_records(
+    service: Service, plane: DataPlane, store: SqlStore, key_ring: KeyRing
+) -> SessionRecords:
     return SessionRecords(
         store,
         service.clock,
         SessionKeys(key_ring),
         partial(check_document, kind=SESSION_POLICY),
+        plane.authorizer.check_recent,
         max_duration=service.settings.session_max_duration,
     )
 
@@ -264,7 +267,7 @@ def build_sts(
         plane.sts_authenticator,
         plane.authorizer,
         plane.principals.roles,
-        _build_session_records(service, SqlStore(database), key_ring),
+        _build_session_records(service, plane, SqlStore(database), key_ring),
         service.metrics,
         service.clock,
         account=settings.account_id,

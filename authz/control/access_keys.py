@@ -40,6 +40,7 @@ from authz.identity.credential import (
 )
 from authz.identity.records import AccessKey, Status, User, fold_name
 from authz.identity.sealing import NONCE_SIZE, KeyRing
+from authz.identity.session import SESSION_KEY_PREFIX
 
 
 class Keep(Enum):
@@ -209,6 +210,11 @@ class AccessKeys:
         if secret is None:
             secret = make_secret(self._random_bytes(SECRET_BYTES))
         check_access_key_id(access_key_id)
+        if access_key_id.startswith(SESSION_KEY_PREFIX):
+            raise InvalidError(
+                f"access key ids that begin with `{SESSION_KEY_PREFIX}` are those of sessions",
+                field="access_key_id",
+            )
         check_secret(secret)
         return access_key_id, secret
 

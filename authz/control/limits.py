@@ -57,6 +57,12 @@ ROLE_DURATION_MAX: Final = 43_200
 """Longest duration of a role's sessions, in seconds (AWS)."""
 CHAINED_SESSION_MAX: Final = 3600.0
 """Longest duration of a role's session that another role's session asked for, in seconds (AWS)."""
+ISSUING_AGE: Final = 5.0
+"""Oldest memory by which sessions are issued, in seconds: a replica behind may prove what is
+deleted."""
+REVOCATION_REACH: Final = 10.0
+"""Seconds from now up to which a revocation voids sessions: so those, too, that replicas which are behind by
+`ISSUING_AGE` issue meanwhile. The rest is for slow commits and clocks that differ."""
 SESSION_POLICIES: Final = 10
 """Most managed policies of a session (AWS)."""
 REVOKED_SESSIONS: Final = 100_000

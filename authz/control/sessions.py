@@ -18,6 +18,8 @@ from typing import Final
 from authz.clock import Clock
 from authz.control.limits import (
     CHAINED_SESSION_MAX,
+    ISSUING_AGE,
+    REVOCATION_REACH,
     REVOKED_SESSIONS,
     SESSION_DURATION_CEILING,
     SESSION_DURATION_DEFAULT,
@@ -100,15 +102,20 @@ class Sessions:
         clock: Clock,
         keys: SessionKeys,
         check_policy: Callable[[str], object],
+        check_recent: Callable[[float], object],
         *,
         max_duration: float,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """Take the longest duration in seconds; `check_policy` raises `ParseError` with the place."""
+        """Take the longest duration in seconds; `check_policy` raises `ParseError` with the place.
+
+        `check_recent` raises `UnavailableError` when memory may be so many seconds behind.
+        """
         self._store = store
         self._clock = clock
         self._keys = keys
         self._check_policy = check_policy
+        self._check_recent = check_recent
         self._max_duration = max_duration
         self._random_bytes = random_bytes
 
@@ -124,7 +131,8 @@ class Sessions:
         """Issue a session of `parent` for `duration` seconds (`None`: an hour), or as long as `parent` lasts.
 
         `policy` is a document, `policy_names` name managed policies. Raises `ForbiddenError` for a parent that
-        may have none, `InvalidError`, `ParseError` for the document, `NotFoundError` for a policy.
+        may have none, `InvalidError`, `ParseError` for the document, `NotFoundError` for a policy,
+        `UnavailableError` when memory is too old to say who asks.
         """
         _require_plain(parent)
         if name:
@@ -165,6 +173,8 @@ class Sessions:
         return await self._issue(session, policy, policy_names)
 
     def _session(self, parent_id: str, issuer: Parent, lasting: float, name: str) -> Session:
+        # INVARIANT: so a revocation that memory does not know yet ends this one, too (`REVOCATION_REACH`).
+        self._check_recent(ISSUING_AGE)
         now = self._clock.now()
         ends = now + lasting
         return Session(
@@ -190,13 +200,16 @@ class Sessions:
         return IssuedSession(narrowed, token, secret)
 
     async def revoke_user(self, user_name: str) -> Written[User]:
-        """End all sessions of a user that were issued before now. Raises `NotFoundError`."""
-        now = self._clock.now()
+        """End all sessions of a user that are issued before now and `REVOCATION_REACH`.
+
+        Raises `NotFoundError`.
+        """
 
         async def change(unit: Unit) -> User:
+            now = self._clock.now()
             await unit.revoked_sessions.remove_expired(now)
             old = await get_user(unit, user_name)
-            new = replace(old, sessions_void_before=max(now, old.sessions_void_before))
+            new = replace(old, sessions_void_before=void_before(old, now))
             if new != old:
                 await unit.users.replace(old, new)
             return new
@@ -204,13 +217,16 @@ class Sessions:
         return await self._store.write(change)
 
     async def revoke_role(self, role_name: str) -> Written[Role]:
-        """End all sessions of a role that were issued before now. Raises `NotFoundError`."""
-        now = self._clock.now()
+        """End all sessions of a role that are issued before now and `REVOCATION_REACH`.
+
+        Raises `NotFoundError`.
+        """
 
         async def change(unit: Unit) -> Role:
+            now = self._clock.now()
             await unit.revoked_sessions.remove_expired(now)
             old = await get_role(unit, role_name)
-            new = replace(old, sessions_void_before=max(now, old.sessions_void_before))
+            new = replace(old, sessions_void_before=void_before(old, now))
             if new != old:
                 await unit.roles.replace(old, new)
             return new
@@ -259,6 +275,11 @@ class Sessions:
             return tuple(dict.fromkeys(policy.id for policy in found))
 
         return await self._store.read(question)
+
+
+def void_before(parent: User | Role, now: float) -> float:
+    """Return until when sessions of `parent` must have been issued to be ended by a revocation at `now`."""
+    return max(now + REVOCATION_REACH, parent.sessions_void_before)
 
 
 def _duration(duration: float | None, longest: float) -> float:

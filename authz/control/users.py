@@ -16,6 +16,7 @@ from authz.control.limits import check_tags
 from authz.control.lookup import bounded, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
+from authz.control.sessions import void_before
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
@@ -91,6 +92,8 @@ class Users:
     ) -> Written[User]:
         """Change what is given and nothing else; `tags` as a whole.
 
+        Disabling ends the user's sessions for good.
+
         Raises `NotFoundError`, and `ConflictError` when the new name is taken.
         """
         if new_name is not None:
@@ -105,6 +108,8 @@ class Users:
                 status=status or old.status,
                 tags=old.tags if tags is None else dict(tags),
             )
+            if new.status is Status.DISABLED and old.status is not Status.DISABLED:
+                new = replace(new, sessions_void_before=void_before(old, self._clock.now()))
             if fold_name(new.name) != fold_name(old.name):
                 await require_free(unit.users.find, "user", new.name)
             if new != old:

@@ -18,7 +18,12 @@ from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
 from authz.access.entries import KeyEntry
 from authz.clock import Clock
-from authz.errors import ForbiddenError, OverloadedError, UnauthenticatedError
+from authz.errors import (
+    ForbiddenError,
+    OverloadedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof, check_time, find_proof
 from authz.policy.request import NO_FACTS, AccessRequest, Context, Values
@@ -85,11 +90,17 @@ class Gate:
         """
         authorizer = self._authorizer
         age = authorizer.check_age()
-        credential = await self._authenticate(call, raw)
-        entry = credential.acting
+        credential, proof = await self._authenticate(call, raw)
         asked = Asked(SURFACE, credential.id, peer_ip(call.peer))
         server = {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
         facts = await find_facts()
+        # INVARIANT: who was let go of while that was read is not admitted by what it was before.
+        key_id, token = proof.access_key_id, proof.session_token
+        if self._authenticator.find_credential(key_id, token) is not credential:
+            raise UnavailableError(
+                "the credential changed while the call was looked at; call again"
+            )
+        entry = credential.acting
         context = Context(entry.principal.facts, server, facts, self._clock.now())
         named = (action, admin_action) if admin_action else (action,)
         for names in (named, *((name,) for name in also)):
@@ -103,8 +114,11 @@ class Gate:
                 )
         return credential
 
-    async def _authenticate(self, call: Call, raw: bytes) -> KeyEntry:
-        """Return the credential that signed the call; a call that is not proved is counted and recorded."""
+    async def _authenticate(self, call: Call, raw: bytes) -> tuple[KeyEntry, Proof]:
+        """Return the credential that signed the call, and how.
+
+        A call that is not proved is counted and recorded.
+        """
         now = self._clock.now()
         access_key_id = ""
         try:
@@ -118,7 +132,9 @@ class Gate:
             self._authorizer.refuse(asked, error.code, call.method)
             raise
 
-    async def _prove(self, request: HttpRequest, proof: Proof | None, now: float) -> KeyEntry:
+    async def _prove(
+        self, request: HttpRequest, proof: Proof | None, now: float
+    ) -> tuple[KeyEntry, Proof]:
         if proof is None:
             raise UnauthenticatedError(
                 "MissingAuthenticationToken", "this call must be signed; see `authz --help`"
@@ -140,7 +156,7 @@ class Gate:
             request, proof, credential, services=frozenset({SERVICE}), now=now
         )
         self._remember(proof.signature, credential.owner.principal.id, now)
-        return credential
+        return credential, proof
 
     def _remember(self, signature: str, principal_id: str, now: float) -> None:
         """Refuse a signature that was used before; what has expired need not be remembered."""

@@ -39,7 +39,9 @@ async def test_it_lasts_as_long_as_the_role_allows(control: Control) -> None:
 
 async def test_it_lasts_no_longer_than_the_site_allows(control: Control) -> None:
     keys = SessionKeys(control.ring)
-    short = Sessions(control.store, control.clock, keys, lambda _: None, max_duration=1800.0)
+    short = Sessions(
+        control.store, control.clock, keys, lambda _: None, lambda _: None, max_duration=1800.0
+    )
     assert (await short.assume(ROLE, ALICE, name="s1")).session.expires_at == (
         control.clock.now() + 1800.0
     )

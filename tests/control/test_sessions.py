@@ -6,15 +6,24 @@ from sqlalchemy import event, func, insert, select
 
 from authz.control import sessions as sessions_module
 from authz.control.limits import (
+    ISSUING_AGE,
+    REVOCATION_REACH,
     SESSION_DURATION_CEILING,
     SESSION_DURATION_DEFAULT,
     SESSION_DURATION_MIN,
     SESSION_POLICIES,
 )
-from authz.control.sessions import Parent, Sessions
-from authz.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, ParseError
+from authz.control.sessions import AssumedRole, Parent, Sessions
+from authz.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    ParseError,
+    UnavailableError,
+)
 from authz.formats.iam_json import SESSION_POLICY
-from authz.identity.records import RevokedSession
+from authz.identity.records import RevokedSession, Status
 from authz.identity.session import SessionKeys
 from authz.store.sql import revoked_sessions as rows
 from authz.store.sql.engine import Database
@@ -95,6 +104,7 @@ async def test_where_a_site_allows_less_than_an_hour_that_is_what_is_not_asked_f
         control.clock,
         SessionKeys(control.ring),
         lambda _: None,
+        lambda _: None,
         max_duration=SESSION_DURATION_MIN,
     )
     session = (await short.issue(ALICE)).session
@@ -160,17 +170,49 @@ async def test_a_name_that_aws_would_refuse_is_refused(name: str, control: Contr
     assert refused.value.field == "name"
 
 
-async def test_all_sessions_of_a_user_are_ended_up_to_now(control: Control) -> None:
+async def test_all_sessions_of_a_user_are_ended_that_replicas_behind_may_still_issue(
+    control: Control,
+) -> None:
     user = (await control.users.create("Alice", tags={"a": "b"})).value
     assert user.sessions_void_before == 0.0
     control.clock.advance(10.0)
     revoked = await control.sessions.revoke_user("alice")
-    assert revoked.value == replace(user, sessions_void_before=control.clock.now())
+    assert revoked.value == replace(
+        user, sessions_void_before=control.clock.now() + REVOCATION_REACH
+    )
     assert await control.users.get("alice") == revoked.value
     again = await control.sessions.revoke_user("alice")
     assert again == revoked
     with pytest.raises(NotFoundError):
         await control.sessions.revoke_user("bob")
+
+
+async def test_no_session_is_issued_where_memory_is_too_old_to_say_who_asks(
+    control: Control,
+) -> None:
+    control.oldest = ISSUING_AGE
+    await control.sessions.issue(ALICE)
+    control.oldest += 0.1
+    with pytest.raises(UnavailableError):
+        await control.sessions.issue(ALICE)
+    role = AssumedRole(id="AROA", max_session_duration=3600)
+    with pytest.raises(UnavailableError):
+        await control.sessions.assume(role, ALICE, name="s1")
+
+
+def test_a_revocation_reaches_what_a_replica_behind_issues() -> None:
+    assert ISSUING_AGE < REVOCATION_REACH
+
+
+async def test_disabling_a_user_ends_its_sessions_for_good(control: Control) -> None:
+    await control.users.create("alice")
+    disabled = (await control.users.update("alice", status=Status.DISABLED)).value
+    assert disabled.sessions_void_before == control.clock.now() + REVOCATION_REACH
+    control.clock.advance(60.0)
+    again = (await control.users.update("alice", status=Status.DISABLED, tags={"a": "b"})).value
+    enabled = (await control.users.update("alice", status=Status.ENABLED)).value
+    for user in (again, enabled):
+        assert user.sessions_void_before == disabled.sessions_void_before
 
 
 async def test_a_clock_that_went_back_revives_no_session(control: Control) -> None:

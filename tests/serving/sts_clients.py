@@ -35,6 +35,7 @@ def build_sts(world: World) -> Sts:
         world.clock,
         world.session_keys,
         lambda document: check_document(document, kind=SESSION_POLICY),
+        world.authorizer.check_recent,
         max_duration=MAX_DURATION,
     )
     authenticator = Authenticator(

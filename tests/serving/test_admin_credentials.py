@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from authz.control.limits import REVOCATION_REACH
 from authz.errors import (
     ForbiddenError,
     InvalidError,
@@ -21,7 +22,7 @@ from authz.identity.sigv4 import sign_headers
 from authz.wire.authz.admin.v1 import access_key_service_pb2 as keys
 from authz.wire.authz.admin.v1 import session_service_pb2 as sessions
 from authz.wire.authz.admin.v1 import user_service_pb2 as users
-from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET
+from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, until
 
 KEYS = "/authz.admin.v1.AccessKeyService"
 SESSIONS = "/authz.admin.v1.SessionService"
@@ -351,6 +352,10 @@ async def test_a_users_sessions_end_and_new_ones_begin(call, new_session, world)
     assert (await call(ROOT, f"{SESSIONS}/RevokeSessions", revoke)).revision
     with pytest.raises(UnauthenticatedError):
         await call(session, GET_USER, users.GetUserRequest(name="bob"))
+    for clock in (world.clock, world.control.clock):
+        clock.advance(REVOCATION_REACH)
+    world.refresher.hint(0)
+    await until(lambda: world.refresher.age() == 0)
     _, another = await new_session()
     assert (await call(another, GET_USER, users.GetUserRequest(name="bob"))).user.name == "bob"
 

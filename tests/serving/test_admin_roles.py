@@ -6,6 +6,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from authz.control.limits import REVOCATION_REACH
 from authz.errors import ForbiddenError, InUseError, InvalidError, ParseError
 from authz.wire.authz.admin.v1 import attachment_service_pb2 as attachments
 from authz.wire.authz.admin.v1 import role_service_pb2 as roles
@@ -283,4 +284,4 @@ async def test_a_roles_sessions_are_ended_by_its_name(as_alice, ops, world):
     answer = await as_alice(*DOES["authz:RevokeSessions"], allow("authz:RevokeSessions"))
     assert answer.revision
     stored = await world.control.roles.get("ops")
-    assert stored.sessions_void_before == world.control.clock.now()
+    assert stored.sessions_void_before == world.control.clock.now() + REVOCATION_REACH

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from authz.control.limits import ISSUING_AGE
 from authz.errors import UnauthenticatedError
 from authz.identity.http import HttpRequest
 from authz.identity.records import Status, TargetKind
@@ -462,3 +463,23 @@ async def test_a_fault_of_ours_is_told_as_one(alice, world, monkeypatch):
 async def test_who_there_is_no_room_for_is_turned_away(alice, surface):
     answer = surface.turn_away(alice.request())
     assert error_of(answer) == ("Throttling", 503)
+
+
+# --- replicas that lag, and what is denied ---
+
+
+async def test_a_replica_that_lags_issues_no_session_that_outlives_a_revocation(
+    alice, world, credential
+):
+    await alice.send()
+    # Elsewhere; the change log was not read here yet.
+    await world.control.access_keys.delete(credential[0])
+    await world.control.sessions.revoke_user("alice")
+    for clock in (world.clock, world.control.clock):
+        clock.advance(ISSUING_AGE)
+    session = await alice.session()
+    for clock in (world.clock, world.control.clock):
+        clock.advance(0.1)
+    assert error_of(await alice.send("GetSessionToken"))[0] == "ServiceUnavailable"
+    await world.settle()
+    assert error_of(await session.send()) == ("ExpiredToken", 403)

@@ -17,6 +17,7 @@ from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
 from authz.control.sessions import Sessions
 from authz.control.users import Users
+from authz.errors import UnavailableError
 from authz.formats.iam_json import (
     SERVICE_ACCOUNT_POLICY,
     SESSION_POLICY,
@@ -74,9 +75,16 @@ class Control:
             self.clock,
             SessionKeys(self.ring),
             partial(parse_policy, kind=SESSION_POLICY),
+            self._check_recent,
             max_duration=MAX_DURATION,
         )
         self.attachments = Attachments(store)
+        self.oldest = 0.0
+        """How old memory is where sessions are issued, in seconds."""
+
+    def _check_recent(self, limit: float) -> None:
+        if self.oldest > limit:
+            raise UnavailableError("memory is too old")
 
 
 @pytest.fixture(params=BACKENDS)

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete
 
 from authz.access.ports import At, StoredPrincipal
+from authz.control.limits import REVOCATION_REACH
 from authz.control.ports import Slice
 from authz.errors import ConflictError
 from authz.identity.credential import Secret
@@ -132,7 +133,7 @@ async def test_a_principal_is_found_by_its_id_as_by_its_name(
     found = await source.find_user_by_id(user.id)
     assert found == await source.find_user("alice")
     assert found.value is not None
-    assert found.value.user.sessions_void_before == control.clock.now()
+    assert found.value.user.sessions_void_before == control.clock.now() + REVOCATION_REACH
     assert len(found.value.policy_ids) == 2
     assert (await source.find_user_by_id(user.id.lower())).value is None
     await control.users.delete("alice", cascade=True)
