@@ -60,11 +60,36 @@ class UserEntry:
         self.sessions_void_before = sessions_void_before
         self.is_current = True
 
+    @property
+    def incarnation(self) -> str:
+        """What a session's token calls its parent."""
+        return self.principal.id
+
     def narrowed(self, own: Narrowing | None, principal: Principal) -> "UserEntry":
         """Return this principal as a credential derived from it acts: limited by `own`, seen as `principal`."""
         return UserEntry(
             principal, self.handle, is_enabled=self.is_enabled, boundary=self.boundary, own=own
         )
+
+
+class RootEntry(UserEntry):
+    """The root principal, whose incarnations come from its credential: replacing that ends its sessions.
+
+    The first of `incarnations` is that of new sessions; the others are as good (`SessionKeys.incarnate_root`).
+    """
+
+    __slots__ = ("incarnations",)
+
+    def __init__(
+        self, principal: Principal, handle: PolicySetHandle, incarnations: Sequence[str]
+    ) -> None:
+        super().__init__(principal, handle, is_enabled=True)
+        self.incarnations = incarnations
+
+    @property
+    def incarnation(self) -> str:
+        """What a session's token calls its parent."""
+        return self.incarnations[0]
 
 
 class RoleEntry(UserEntry):

@@ -15,7 +15,7 @@ import hmac
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, RootEntry, UserEntry
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.principals import Principals
@@ -54,7 +54,7 @@ class Sessions:
         policies: Policies,
         principals: Principals,
         revoked: RevokedSessions,
-        root: UserEntry,
+        root: RootEntry,
         metrics: Metrics,
         clock: Clock,
         *,
@@ -133,7 +133,7 @@ class Sessions:
         return session, secret
 
     def _find_parent(self, session: Session) -> UserEntry | None:
-        if session.parent_id == self._root.principal.id:
+        if session.parent_id in self._root.incarnations:
             return self._root
         if session.parent_id.startswith(ROLE_ID_PREFIX):
             return self._principals.roles.find_by_id(session.parent_id)

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Authorizer
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
@@ -112,13 +112,16 @@ def build_data_plane(
         poll_interval=settings.access_poll_interval,
         wait_limit=settings.access_revision_wait,
     )
-    root_entry = _build_root(root, policies, settings.account_id)
+    session_keys = SessionKeys(key_ring)
+    root_owner = _build_root(root, policies, session_keys, settings.account_id)
+    root_secret = root.secret.reveal().encode()
+    root_entry = KeyEntry(root.access_key_id, root_secret, root_owner, is_enabled=True)
     sessions = Sessions(
-        SessionKeys(key_ring),
+        session_keys,
         policies,
         principals,
         revoked,
-        root_entry.owner,
+        root_owner,
         metrics,
         clock,
         limit=settings.access_cache_size,
@@ -150,9 +153,11 @@ def _build_authorizer(
     )
 
 
-def _build_root(root: local_files.RootCredential, policies: Policies, account: str) -> KeyEntry:
-    owner = UserEntry(root_principal(account), policies.handle((), ()), is_enabled=True)
-    return KeyEntry(root.access_key_id, root.secret.reveal().encode(), owner, is_enabled=True)
+def _build_root(
+    root: local_files.RootCredential, policies: Policies, keys: SessionKeys, account: str
+) -> RootEntry:
+    incarnations = keys.incarnate_root(account, root.access_key_id, root.secret)
+    return RootEntry(root_principal(account), policies.handle((), ()), incarnations)
 
 
 def build_surfaces(

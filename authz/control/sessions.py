@@ -50,9 +50,10 @@ from authz.policy.request import Values
 class Parent:
     """Who asks for a session, as the credential that signed tells.
 
-    `principal_id` is a user's incarnation, or the account id for root. `expires_at` is when the credential ends
-    (epoch seconds; `None`: never); `is_narrowed` tells whether it has policies of its own. A session of a role
-    (`is_role`) passes `tags` and its `source_identity` on to those it asks for.
+    `principal_id` is its incarnation: the id of a user or role, or root's (`SessionKeys.incarnate_root`).
+    `expires_at` is when the credential ends (epoch seconds; `None`: never); `is_narrowed` tells whether it has
+    policies of its own. A session of a role (`is_role`) passes `tags` and its `source_identity` on to those it
+    asks for.
     """
 
     principal_id: str

@@ -42,11 +42,14 @@ TOKEN_LIMIT: Final = 6 * 1024
 CONTENT_LIMIT: Final = 64 * 1024
 """Longest content of a token before it is deflated, in bytes."""
 SALT_SIZE: Final = 16
+ROOT_DIGITS: Final = 32
+"""Hexadecimal digits by which tokens tell one root credential from another: 128 bits."""
 
 _FORMAT: Final = 1
 _NONCE: Final = bytes(12)
 _TOKEN_PURPOSE: Final = b"authz session token 1"
 _SECRET_PURPOSE: Final = b"authz session secret 1"
+_ROOT_PURPOSE: Final = b"authz root incarnation 1"
 _INVALID: Final = "the security token is not valid"
 
 
@@ -84,13 +87,14 @@ def make_session_key_id(random_bytes: bytes) -> str:
 class SessionKeys:
     """Seals and opens session tokens with keys that follow from a master key ring; `repr` shows nothing."""
 
-    __slots__ = ("_expanders", "_primary", "_secret_keys")
+    __slots__ = ("_expanders", "_primary", "_root_keys", "_secret_keys")
 
     def __init__(self, ring: KeyRing) -> None:
         """Derive what is needed from each key of `ring`; its primary key seals."""
         self._primary = ring.primary
         self._expanders = ring.derive(_TOKEN_PURPOSE)
         self._secret_keys = ring.derive(_SECRET_PURPOSE)
+        self._root_keys = ring.derive(_ROOT_PURPOSE)
 
     def seal(self, session: Session, salt: bytes) -> tuple[str, Secret]:
         """Return the token and the secret of `session`; `salt` is `SALT_SIZE` fresh random bytes.
@@ -124,6 +128,16 @@ class SessionKeys:
             raise _invalid() from None
         session = _parse(content)
         return session, self._secret(key_id, session.access_key_id)
+
+    def incarnate_root(self, account: str, access_key_id: str, secret: Secret) -> tuple[str, ...]:
+        """Return what tokens call root as long as it has this credential: by the primary key, then each other.
+
+        Nothing of the credential can be told from it, and a rotated ring ends no sessions.
+        """
+        credential = f"{access_key_id}\0{secret.reveal()}".encode()
+        keys = (self._root_keys[self._primary], *self._root_keys.values())
+        digests = (hmac.digest(key, credential, "sha256").hex()[:ROOT_DIGITS] for key in keys)
+        return tuple(dict.fromkeys(f"{account}:{digest}" for digest in digests))
 
     def _cipher(self, key_id: str, salt: bytes) -> AESGCM:
         expand = HKDFExpand(algorithm=hashes.SHA256(), length=KEY_SIZE, info=salt)

@@ -73,7 +73,7 @@ def parent_of(caller: KeyEntry) -> Parent:
     facts = NO_FACTS if session is None else session.facts
     passed_on = () if session is None else session.transitive
     return Parent(
-        principal_id=caller.owner.principal.id,
+        principal_id=caller.owner.incarnation,
         expires_at=caller.expires_at,
         is_narrowed=caller.is_narrowed,
         is_session=session is not None,

@@ -10,11 +10,13 @@ from authz.access.revocation import LONGEST_SESSION, SWEEP_MIN, RevokedSessions
 from authz.clock import ManualClock
 from authz.control.limits import REVOCATION_REACH
 from authz.errors import OverloadedError, UnavailableError
+from authz.identity.credential import Secret
 from authz.identity.principal import root_principal, session_principal
 from authz.identity.records import RevokedSession, Status, TargetKind
-from authz.identity.session import TOKEN_LIMIT, Session
+from authz.identity.sealing import KEY_SIZE
+from authz.identity.session import TOKEN_LIMIT, Session, SessionKeys
 from authz.policy.decision import Reason
-from tests.access.world import ACCOUNT, GET, OBJECT, PUT, following, policy
+from tests.access.world import ACCOUNT, GET, OBJECT, PUT, ROOT_ID, following, policy
 
 USER = TargetKind.USER
 FIND = "find_user_by_id"
@@ -116,6 +118,33 @@ async def test_a_session_of_root_is_root_within_its_own_policies(world):
     assert world.decide(narrow.acting, GET).is_allowed
     assert world.decide(narrow.acting, PUT).reason is Reason.SESSION_POLICY
     assert world.source.calls[FIND] == 0
+
+
+async def test_replacing_the_root_credential_ends_its_sessions(world, make_world):
+    issued = await world.session("")
+    assert (await world.credential(issued)).is_usable(world.clock.now())
+    async with following(make_world(root_secret=b"another-secret-another-secret")) as replaced:
+        assert not (await replaced.credential(issued)).is_usable(world.clock.now())
+        # What calls root by its account alone was never issued here.
+        session, token = sealed(replaced, parent_id=ACCOUNT)
+        found = await replaced.sessions.load(session.access_key_id, token)
+        assert not found.is_usable(world.clock.now())
+
+
+def test_rotating_the_ring_ends_no_sessions_of_root(world):
+    ring, secret = world.control.ring, Secret("root-secret-root-secret")
+    before = SessionKeys(ring).incarnate_root(ACCOUNT, ROOT_ID, secret)
+    rotated = SessionKeys(ring.with_primary("new", bytes(KEY_SIZE)))
+    after = rotated.incarnate_root(ACCOUNT, ROOT_ID, secret)
+    assert before[0] in after
+    assert after[0] not in before
+    others = [
+        rotated.incarnate_root(ACCOUNT, "OTHERID", secret),
+        rotated.incarnate_root(ACCOUNT, ROOT_ID, Secret("another-secret")),
+    ]
+    for other in others:
+        assert set(other).isdisjoint(after)
+        assert len(other[0]) == len(after[0])
 
 
 async def test_a_boundary_and_a_session_policy_both_narrow(world, alice):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
-from authz.access.entries import KeyEntry, RoleEntry, UserEntry
+from authz.access.entries import KeyEntry, RoleEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
@@ -22,6 +22,7 @@ from authz.clock import ManualClock
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.sessions import AssumedRole, IssuedSession, Parent
 from authz.errors import UnavailableError
+from authz.identity.credential import Secret
 from authz.identity.principal import ANONYMOUS, root_principal
 from authz.identity.session import SessionKeys
 from authz.policy.arn import policy_arn, role_arn
@@ -151,6 +152,7 @@ class World:
         wait_limit=5.0,
         max_staleness=300.0,
         remembered=100,
+        root_secret=ROOT_SECRET,
     ):
         self.database = database
         self.control = control
@@ -184,10 +186,12 @@ class World:
             remembered=remembered,
         )
         nothing = self.policies.handle((), ())
-        owner = UserEntry(root_principal(ACCOUNT), nothing, is_enabled=True)
-        self.root = KeyEntry(ROOT_ID, ROOT_SECRET, owner, is_enabled=True)
-        self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
         self.session_keys = SessionKeys(control.ring)
+        secret = Secret(root_secret.decode())
+        incarnations = self.session_keys.incarnate_root(ACCOUNT, ROOT_ID, secret)
+        owner = RootEntry(root_principal(ACCOUNT), nothing, incarnations)
+        self.root = KeyEntry(ROOT_ID, root_secret, owner, is_enabled=True)
+        self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
         self.sessions = Sessions(
             self.session_keys, self.policies, self.principals, self.revoked, owner, self.metrics, self.clock,
             limit=limit,
@@ -225,7 +229,8 @@ class World:
 
     async def session(self, name="alice", **more) -> IssuedSession:
         """Issue a session of a user, or of root for an empty name."""
-        parent_id = (await self.control.users.get(name)).id if name else ACCOUNT
+        root = self.root.owner.incarnation
+        parent_id = (await self.control.users.get(name)).id if name else root
         parent = Parent(
             principal_id=parent_id, expires_at=None, is_narrowed=False, is_session=False
         )
