@@ -126,7 +126,9 @@ class Settings:
         read.duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
     )
     access_cache_size: int = _setting(
-        read.whole(1, 10_000_000), 100_000, "users, and as many access keys, held in memory"
+        read.whole(1, 10_000_000),
+        100_000,
+        "users, and as many access keys and roles, held in memory; of sessions at most 10,000",
     )
     access_concurrent_loads: int = _setting(
         read.whole(1, 1000),

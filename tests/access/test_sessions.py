@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from authz.access import sessions
+from authz.access.authorizer import Asked
 from authz.access.ports import ChangeKind
 from authz.access.revocation import LONGEST_SESSION, SWEEP_MIN, RevokedSessions
 from authz.clock import ManualClock
@@ -16,6 +17,7 @@ from authz.identity.records import RevokedSession, Status, TargetKind
 from authz.identity.sealing import KEY_SIZE
 from authz.identity.session import TOKEN_LIMIT, Session, SessionKeys
 from authz.policy.decision import Reason
+from authz.policy.request import NO_FACTS, AccessRequest, Context
 from tests.access.world import ACCOUNT, GET, OBJECT, PUT, ROOT_ID, following, policy
 
 USER = TargetKind.USER
@@ -428,3 +430,13 @@ async def test_the_shelf_of_sessions_has_a_limit_of_its_own(make_world, world, a
         for _ in range(3):
             await small.credential(await world.session())
         assert len(small.sessions) == 2
+
+
+async def test_a_deny_by_a_keys_own_policy_is_remembered_with_it(world, alice):
+    made = await world.control.access_keys.create("alice", policy=policy("Deny", "sts:*"))
+    await world.settle()
+    acting = (await world.key(made.value.key.id)).acting
+    context = Context(acting.principal.facts, NO_FACTS, NO_FACTS, world.clock.now())
+    need = AccessRequest(acting.principal, "sts:GetSessionToken", "*", context)
+    answer = world.authorizer.find_deny(acting, [need], Asked("test"), 0.0)
+    assert (answer.decision.reason, answer.own) == (Reason.SERVICE_ACCOUNT_POLICY, acting.own)
