@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from authz import setting_values as read
+from authz.control.limits import SESSION_DURATION_CEILING, SESSION_DURATION_MIN
 from authz.errors import InvalidError, quote
 from authz.identity.credential import Secret
 from authz.telemetry.logs import FORMATS
@@ -112,7 +113,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         read.networks,
         ("127.0.0.0/8", "::1"),
-        "addresses and networks of the proxies that hand bucket policies to the HTTP port; what they "
+        "addresses and networks of the proxies that hand requests to the HTTP port; what they "
         "say about the client is believed",
     )
 
@@ -125,7 +126,9 @@ class Settings:
         read.duration(0.01, 3600), 1.0, "how often the change log is read when no hint arrives"
     )
     access_cache_size: int = _setting(
-        read.whole(1, 10_000_000), 100_000, "users, and as many access keys, held in memory"
+        read.whole(1, 10_000_000),
+        100_000,
+        "users, and as many access keys and roles, held in memory; of sessions at most 10,000",
     )
     access_concurrent_loads: int = _setting(
         read.whole(1, 1000),
@@ -137,6 +140,12 @@ class Settings:
     )
     access_revision_wait: float = _setting(
         read.duration(0, 60), 2.0, "how long a check waits for the revision it demands"
+    )
+
+    session_max_duration: float = _setting(
+        read.duration(SESSION_DURATION_MIN, SESSION_DURATION_CEILING),
+        43_200.0,
+        "longest session that can be asked for, at most 365 days",
     )
 
     store_use_notify: bool = _setting(

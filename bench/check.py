@@ -94,7 +94,8 @@ async def create_alice(settings: Settings) -> Credential:
         await Users(store, clock).create("alice")
         await Policies(store, clock, parse_policy).create("own-photos", POLICY)
         await Attachments(store).attach("own-photos", TargetKind.USER, "alice")
-        made = await AccessKeys(store, clock, ring, root_access_key_id="").create("alice")
+        keys = AccessKeys(store, clock, ring, parse_policy, root_access_key_id="")
+        made = await keys.create("alice")
     return Credential(made.value.key.id, made.value.secret.reveal())
 
 

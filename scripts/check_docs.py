@@ -24,7 +24,7 @@ from authz.policy import validate
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.catalog import Level, all_services
 from authz.policy.conditions import NULL, OPERATORS
-from authz.serving.admin_requirements import PACKAGE, REQUIREMENTS, Requirement
+from authz.serving.admin_requirements import CALLER, PACKAGE, REQUIREMENTS, Requirement
 from authz.serving.errors import RENDERINGS
 from authz.settings import Loaded, Settings
 from authz.telemetry.decision_log import DecisionRecord
@@ -134,7 +134,7 @@ def admin_methods() -> str:
             "method",
             "action",
             "or MinIO's",
-            "resource (of users, groups and policies: after `arn:aws:iam::ACCOUNT:`)",
+            "resource (of users, groups, roles and policies: after `arn:aws:iam::ACCOUNT:`)",
         ),
         rows,
     )
@@ -142,7 +142,7 @@ def admin_methods() -> str:
 
 def _about(needed: Requirement) -> str:
     name = f"{{{needed.name}}}" if needed.name else ""
-    return (name or "*") if needed.kind == "resource" else f"{needed.kind}/{name}"
+    return (name or "*") if needed.kind in {"resource", CALLER} else f"{needed.kind}/{name}"
 
 
 def operators() -> str:
@@ -235,15 +235,15 @@ _WHEN: Final[Mapping[str, str]] = {
     "AuthorizationQueryParametersError": "the same for a presigned URL",
     "BadDigest": "the body of a bucket policy is not the one whose `Content-MD5` or checksum was sent",
     "EntityTooLarge": "a bucket policy has more than 20,480 bytes",
-    "ExpiredToken": "a session token is too old (sessions do not exist yet)",
+    "ExpiredToken": "the session has expired or was revoked",
     "InternalError": "about bucket policies; elsewhere a fault of `authz` is a gRPC error, and Envoy says 503",
-    "InvalidAccessKeyId": "the access key does not exist, or it or its user is disabled",
+    "InvalidAccessKeyId": "the access key does not exist, has expired, or it or its user is disabled",
     "InvalidArgument": "a parameter or header has a value it cannot have; header and query are both signed",
     "InvalidBucketName": "the first path segment is no bucket name",
     "InvalidDigest": "a `Content-MD5` or checksum is not Base64",
     "InvalidRequest": "two ways to read it, a repeated header, a long condition value; Signature V2",
     "InvalidTag": "more than 10 tags, one twice, or one longer than S3 lets it be",
-    "InvalidToken": "a session token is sent with a long-lived key",
+    "InvalidToken": "a session token that is not valid, or not the access key's; any with a long-lived key",
     "InvalidURI": "path or query are too long or hold characters that must be encoded",
     "KeyTooLongError": "the key has more than 1,024 bytes",
     "MalformedPolicy": "the bucket policy means nothing, or is about something else; the message says where",
@@ -318,7 +318,8 @@ _RECORD: Final[Mapping[str, str]] = {
     "event": "always `decision`",
     "at": "when, in epoch seconds",
     "decision_id": "names the decision; for S3 clients also the request id",
-    "surface": "who asked: `ext_authz` (Envoy), `authz_v1` (a service), `authenticate`, `admin`",
+    "surface": "who asked: `ext_authz` (Envoy), `authz_v1` (a service), `authenticate`, `admin`, "
+    "`bucket_policies`, `sts`",
     "verdict": "`ALLOWED`, `EXPLICITLY_DENIED`, `IMPLICITLY_DENIED`, or `REFUSED` before a decision",
     "reason": "the step that gave the verdict: `STATEMENT`, `ROOT`, `NO_MATCH`, `QUARANTINE`, "
     "`PRINCIPAL_UNKNOWN`, `PRINCIPAL_DISABLED`",

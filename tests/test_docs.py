@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pytest
 
-from authz.bootstrap.building import check_document
+from authz.bootstrap.documents import check_document, check_trust_document
 from authz.errors import AuthzError
 from tests.servers.authz_server import ROOT_CREDENTIAL, AuthzServer, start_authz
 from tests.servers.envoy import start_envoy
@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[1]
 SESSION_TIMEOUT = 90
 
 PAGES = (
-    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/validation.md",
+    "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/sts.md",
+    "docs/validation.md",
 )  # fmt: skip
 """Pages with sessions; each gets a service of its own."""
 
@@ -45,7 +46,7 @@ _BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _MASKS = (
-    (re.compile(r"\b(A[IGNK][DPI]A)[A-Z2-7]{16,17}\b"), r"\1…"),
+    (re.compile(r"\b(A[IGNKS][DPI]A)[A-Z2-7]{16,17}\b"), r"\1…"),
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "TIME"),
     (re.compile(r"(secret access key  )\S{40}"), r"\1…"),
     (re.compile(r"\b[0-9A-F]{22}\b"), "DECISION"),
@@ -230,7 +231,7 @@ def policy_examples() -> list[str]:
 @pytest.mark.parametrize("document", policy_examples())
 def test_every_policy_that_is_shown_compiles(document: str) -> None:
     try:
-        check_document(document)
+        (check_trust_document if '"sts:AssumeRole"' in document else check_document)(document)
     except AuthzError as error:
         pytest.fail(error.message)
 

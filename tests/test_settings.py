@@ -18,6 +18,7 @@ def test_without_anything_the_addresses_are_the_documented_ones():
     assert settings.http_address == "127.0.0.1:8080"
     assert settings.effective_database_url == "sqlite:///var/authz.db"
     assert settings.account_id == "000000000000"
+    assert settings.session_max_duration == 12 * 3600.0
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ def test_a_duration_has_a_unit_or_is_seconds(text: str, seconds: float):
     [
         ("ACCESS_MAX_STALENESS", "soon", "is not a duration"),
         ("ACCESS_MAX_STALENESS", "0s", "is not between"),
+        ("SESSION_MAX_DURATION", "14m", "is not between 900 and"),
+        ("SESSION_MAX_DURATION", "366d", "is not between"),
         ("GRPC_ADDRESS", "50051", "is not an address"),
         ("GRPC_ADDRESS", "127.0.0.1:99999", "is not an address"),
         ("ACCOUNT_ID", "123", "is not an account id"),

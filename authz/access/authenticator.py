@@ -1,43 +1,61 @@
 """From a signed request to the principal that signed it.
 
 Everything here is synchronous over what is in memory; a credential that is not there is loaded by the caller
-(`Principals.load_key`) before it asks. Nothing tells an unknown key from a disabled one: both are verified
-against a key, both take the same steps, and both get the same answer.
+(`load_credential`) before it asks. Nothing tells an unknown key from an expired or a disabled one: all are
+verified against a key, all take the same steps, and all get the same answer.
 
-Not here: parsing proofs and computing signatures (`identity/sigv4.py`).
+A session has ended when its time is over, or when it or all of its user's were revoked: one answer,
+`ExpiredToken`, upon which clients ask for a new one. That of a parent that is gone or disabled is answered as
+that parent's keys are.
+
+Not here: parsing proofs and computing signatures (`identity/sigv4.py`), opening tokens (`sessions.py`).
 """
 
 from typing import Final
 
 from authz.access.entries import KeyEntry
 from authz.access.principals import Principals
+from authz.access.sessions import Sessions
 from authz.errors import UnauthenticatedError
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import DUMMY_SIGNING_KEY, Proof, check_scope, check_time, verify
 
 UNKNOWN_KEY: Final = "the access key id does not exist here, or may not be used"
+ENDED: Final = "the session has ended; ask for a new one"
 
 
 class Authenticator:
     """Verifies proofs against the credentials in memory and the root credential."""
 
-    def __init__(self, principals: Principals, root: KeyEntry, *, regions: frozenset[str]) -> None:
+    def __init__(
+        self,
+        principals: Principals,
+        sessions: Sessions,
+        root: KeyEntry,
+        *,
+        regions: frozenset[str],
+    ) -> None:
         """Accept signatures scoped to one of `regions`; `root` is the credential that is not stored."""
         self._principals = principals
+        self._sessions = sessions
         self._root = root
         self._regions = regions
 
-    def find_credential(self, access_key_id: str) -> KeyEntry | None:
+    def find_credential(self, access_key_id: str, session_token: str = "") -> KeyEntry | None:
         """Return the credential when it is in memory; `None` asks the caller to `load_credential`."""
+        if session_token:
+            return self._sessions.find(access_key_id, session_token)
         if access_key_id == self._root.id:
             return self._root
         return self._principals.find_key(access_key_id)
 
-    async def load_credential(self, access_key_id: str) -> KeyEntry | None:
+    async def load_credential(self, access_key_id: str, session_token: str = "") -> KeyEntry | None:
         """Load the credential; `None` when there is none of this id.
 
         Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many wait.
         """
+        if session_token:
+            return await self._sessions.load(access_key_id, session_token)
         if access_key_id == self._root.id:
             return self._root
         return await self._principals.load_key(access_key_id)
@@ -53,14 +71,15 @@ class Authenticator:
     ) -> KeyEntry:
         """Return the credential that `proof` proves, for a request scoped to one of `services`.
 
-        `credential` is what was found under the proof's access key id, `None` when nothing was. Raises
-        `UnauthenticatedError` with the code AWS gives the case.
+        `credential` is what was found under the proof's access key id and session token, `None` when nothing
+        was. Raises `UnauthenticatedError` with the code AWS gives the case.
         """
         # 1. The proof is for here and now: what it costs to check does not depend on the key.
         check_scope(proof, regions=self._regions, services=services)
         check_time(proof, now)
-        # 2. Long-lived credentials have no session token, so one that is sent is not theirs.
-        if proof.session_token:
+        # 2. A token is of a session and is this access key's; long-lived credentials have none.
+        session = None if credential is None else credential.session
+        if bool(proof.session_token) is (session is None):
             raise UnauthenticatedError("InvalidToken", "the security token is not valid")
         # 3. The signature, against a dummy key where there is no credential, so that time tells nothing.
         if credential is None:
@@ -68,8 +87,17 @@ class Authenticator:
         else:
             signing_key = credential.signing_key(proof.date, proof.region, proof.service)
         failure = _verify(request, proof, signing_key)
-        # 4. Unknown and disabled are one answer, whatever the signature.
-        if credential is None or not credential.is_enabled or not credential.owner.is_enabled:
+        # 4. Of a session nothing is told before it is proved, and then that it has ended, however it did.
+        if session is not None and credential is not None:
+            if failure is not None:
+                raise failure
+            owner = credential.owner
+            # Of who is disabled all have ended, too, but it is answered as its keys are.
+            is_void = owner.is_enabled and session.issued_at < owner.sessions_void_before
+            if is_void or self._sessions.has_ended(session, now):
+                raise UnauthenticatedError("ExpiredToken", ENDED)
+        # 5. Unknown, expired and disabled are one answer, whatever the signature.
+        if credential is None or not credential.is_usable(now):
             raise UnauthenticatedError("InvalidAccessKeyId", UNKNOWN_KEY)
         if failure is not None:
             raise failure

@@ -12,16 +12,17 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from authz.access.entries import UserEntry
+from authz.access.entries import RoleEntry, UserEntry
+from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.refresher import Refresher
 from authz.access.turns import Turns
 from authz.clock import Clock
 from authz.errors import UnavailableError
-from authz.policy.applicable import Applicable
-from authz.policy.compile import PolicySet
-from authz.policy.decide import decide
-from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Verdict
+from authz.policy.applicable import Applicable, as_applicable
+from authz.policy.compile import PolicySet, compile_policy_set
+from authz.policy.decide import decide, decide_trust
+from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Layer, Verdict
 from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
 from authz.telemetry.metrics import Metrics
@@ -35,6 +36,9 @@ RESOURCE_LIMIT: Final = 1024
 REMEMBERED_CHARACTERS: Final = 8_192
 """Longest question that is remembered, so that strangers cannot fill memory with them: they have 60 KiB of
 headers (Envoy's default) to put into one, and four times that in memory for text outside of Latin-1."""
+
+NO_TRUST: Final = compile_policy_set((), layer=Layer.RESOURCE_POLICY)
+"""The trust policy of no role."""
 
 _COUNT: Final = re.compile("[0-9A-F]{10}")
 
@@ -50,7 +54,7 @@ class Answer(NamedTuple):
     """A decision as it is given: with its id, the revision it was made on, and that state's age in seconds.
 
     `request` is the access request that determined it: of several that were all required, the first that is
-    not allowed, or the first where all are.
+    not allowed, or the first where all are. `own` is what narrowed the credential that asked, if anything did.
     """
 
     decision: Decision
@@ -58,6 +62,7 @@ class Answer(NamedTuple):
     revision: int
     age: float
     request: AccessRequest
+    own: Narrowing | None = None
 
 
 class Asked(NamedTuple):
@@ -114,6 +119,13 @@ class Authorizer:
             raise UnavailableError("the state in memory is too old to decide on; see /readyz")
         return age
 
+    def check_recent(self, limit: float) -> None:
+        """Raise `UnavailableError` when memory was confirmed longer ago than `limit` seconds."""
+        if self._refresher.age() > limit:
+            raise UnavailableError(
+                "the state in memory is too old to issue a session on; see /readyz"
+            )
+
     def policies_for(self, entry: UserEntry, resource: str) -> PolicySet | Applicable:
         """Return what decides for `entry` on `resource`, built if a change has dropped it.
 
@@ -122,10 +134,15 @@ class Authorizer:
         handle, boundary = entry.handle, entry.boundary
         policies = handle.policies or self._policies.build(handle)
         of_resource = self._policies.resource_set(resource)
-        if boundary is None:
+        if boundary is None and entry.own is None:
             return policies if of_resource is None else Applicable(policies, resource=of_resource)
-        limit = boundary.policies or self._policies.build(boundary)
-        return Applicable(policies, boundary=limit, resource=of_resource)
+        limit = None if boundary is None else boundary.policies or self._policies.build(boundary)
+        if entry.own is None:
+            return Applicable(policies, boundary=limit, resource=of_resource)
+        own = entry.own.build()
+        if own.layer is Layer.SESSION_POLICY:
+            return Applicable(policies, boundary=limit, sessions=(own,), resource=of_resource)
+        return Applicable(policies, boundary=limit, service_account=own, resource=of_resource)
 
     def authorize(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float
@@ -140,7 +157,7 @@ class Authorizer:
                 break
         assert first is not None, "an answer needs a question"
         assert decision is not None
-        return self.conclude(decision, first, asked, age)
+        return self.conclude(decision, first, asked, age, entry.own)
 
     def authorize_either(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
@@ -151,7 +168,55 @@ class Authorizer:
         """
         outcomes = [(self.decide(entry, request), request) for request in requests]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
-        return self.conclude(decision, request, asked, age)
+        return self.conclude(decision, request, asked, age, entry.own)
+
+    def authorize_assuming(
+        self,
+        entry: UserEntry,
+        role: RoleEntry | None,
+        requests: Iterable[AccessRequest],
+        asked: Asked,
+        age: float,
+    ) -> Answer:
+        """Decide `requests` about a role, at least one, all of which are required, by its trust policy too.
+
+        No role (`None`) is one that trusts nobody: there is nothing by which to tell the two apart.
+        """
+        first = decision = None
+        for request in requests:
+            first, decision = request, self._decide_trust(entry, role, request)
+            if not decision.is_allowed:
+                break
+        assert first is not None, "an answer needs a question"
+        assert decision is not None
+        return self.conclude(decision, first, asked, age, entry.own)
+
+    def _decide_trust(
+        self, entry: UserEntry, role: RoleEntry | None, request: AccessRequest
+    ) -> Decision:
+        if not entry.is_enabled:
+            return PRINCIPAL_DISABLED
+        trust = NO_TRUST
+        if role is not None:
+            if role.trust is None:
+                arn = role.principal.arn
+                role.trust = self._policies.compile_trust(role.trust_document, arn)
+            trust = role.trust
+        applicable = as_applicable(self.policies_for(entry, request.resource))
+        return self._counted(decide_trust(request, applicable.with_resource(trust)), request)
+
+    def find_deny(
+        self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
+    ) -> Answer | None:
+        """Return the answer when a deny refuses one of `requests`, for what needs no right but can be denied.
+
+        `None` when nothing does: what nobody has to allow is no decision to count or record.
+        """
+        for request in requests:
+            decision = self.decide(entry, request)
+            if decision.verdict is Verdict.EXPLICITLY_DENIED or decision is PRINCIPAL_DISABLED:
+                return self.conclude(decision, request, asked, age, entry.own)
+        return None
 
     async def authorize_in_turns(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, started: float
@@ -165,7 +230,7 @@ class Authorizer:
         if decided is None:
             return None
         decision, request = decided[0] if decided[-1][0].is_allowed else decided[-1]
-        return self.conclude(decision, request, asked, self.check_age())
+        return self.conclude(decision, request, asked, self.check_age(), entry.own)
 
     def _decide_each(
         self, entry: UserEntry, requests: Iterable[AccessRequest]
@@ -180,7 +245,9 @@ class Authorizer:
         """Decide one request; it becomes an answer by `conclude`."""
         if not entry.is_enabled:
             return PRINCIPAL_DISABLED
-        decision = decide(request, self.policies_for(entry, request.resource))
+        return self._counted(decide(request, self.policies_for(entry, request.resource)), request)
+
+    def _counted(self, decision: Decision, request: AccessRequest) -> Decision:
         context = request.context
         if context.unevaluable:
             self._unevaluable[()] += context.unevaluable
@@ -189,10 +256,15 @@ class Authorizer:
         return decision
 
     def conclude(
-        self, decision: Decision, request: AccessRequest, asked: Asked, age: float
+        self,
+        decision: Decision,
+        request: AccessRequest,
+        asked: Asked,
+        age: float,
+        own: Narrowing | None = None,
     ) -> Answer:
         """Give a decision its number; count and record it."""
-        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request)
+        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request, own)
         if self._remembered and _is_small(request):
             self._remembered[self._id_count % len(self._remembered)] = answer
         # The members' own texts: an enum member hashes itself by a slow detour.

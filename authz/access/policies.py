@@ -12,10 +12,12 @@ Not here: who has which set (`principals.py`), and when to reload (`refresher.py
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
 from typing import Final
 from weakref import WeakValueDictionary
 
+from authz.access.own_sets import OwnSets
 from authz.access.ports import StoredPolicies
 from authz.errors import ParseError
 from authz.identity.records import ManagedPolicy, ResourcePolicy
@@ -33,6 +35,11 @@ from authz.policy.model import Policy
 from authz.telemetry.logs import get_logger
 
 UNKNOWN_VERSION: Final = 0
+OWN_VERSION: Final = 1
+"""The version of a document that has no others: a service account's, a session's."""
+
+NAME_DIGITS: Final = 12
+"""Hexadecimal digits of its digest that name such a document in decisions."""
 
 COMPILED_RESOURCE_BYTES: Final = 8 * 1024 * 1024
 """Most bytes of documents of resources that are held compiled, at 10 to 80 times as much memory. Which ones is
@@ -70,16 +77,16 @@ class Policies:
 
     def __init__(
         self,
-        parse: Callable[[str], Policy],
-        parse_of_resource: Callable[[str], Policy],
+        parsers: Mapping[Layer, Callable[[str], Policy]],
         arn_of: Callable[[ManagedPolicy], str],
+        parse_trust: Callable[[str], Policy],
     ) -> None:
-        """Read policies with `parse` and `parse_of_resource`, which raise `ParseError`.
+        """Read the documents of each layer with its parser, which raises `ParseError`.
 
-        Managed ones are named by `arn_of`.
+        Managed ones are read as identity policies and named by `arn_of`; `parse_trust` reads trust policies.
         """
-        self._parse = parse
-        self._parse_of_resource = parse_of_resource
+        self._parsers = parsers
+        self._parse_trust = parse_trust
         self._arn_of = arn_of
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
         self._handles: WeakValueDictionary[
@@ -91,6 +98,8 @@ class Policies:
         self._ready_bytes = 0
         # The resources whose policy was found not to compile.
         self._broken: set[str] = set()
+        # The documents that credentials bring themselves.
+        self.own = OwnSets(self._compile_own)
         self._log = get_logger("access")
 
     def __len__(self) -> int:
@@ -174,10 +183,38 @@ class Policies:
     def _compile(self, stored: ManagedPolicy) -> CompiledPolicy | QuarantinedPolicy:
         arn = self._arn_of(stored)
         try:
-            return compile_policy(self._parse(stored.document), arn=arn, version=stored.version)
+            policy = self._parsers[Layer.IDENTITY](stored.document)
+            return compile_policy(policy, arn=arn, version=stored.version)
         except ParseError as error:
             self._report_quarantined(arn, stored.version, error)
             return QuarantinedPolicy(arn=arn, version=stored.version, problem=error.message)
+
+    # --- what a credential brings itself ---
+
+    def _compile_own(self, document: str, layer: Layer) -> CompiledPolicy | QuarantinedPolicy:
+        """Compile a document that is a credential's own; decisions call it by its layer and digest.
+
+        Not by the credential: all who have an equal one share it.
+        """
+        name = f"{layer.value.lower()}/{sha256(document.encode()).hexdigest()[:NAME_DIGITS]}"
+        try:
+            return compile_policy(self._parsers[layer](document), arn=name, version=OWN_VERSION)
+        except ParseError as error:
+            self._report_quarantined(name, OWN_VERSION, error)
+            return QuarantinedPolicy(arn=name, version=OWN_VERSION, problem=error.message)
+
+    # --- who may assume a role ---
+
+    def compile_trust(self, document: str, role: str) -> PolicySet:
+        """Compile the trust policy of the role with this ARN; one that cannot be read lets nobody in."""
+        compiled: CompiledPolicy | QuarantinedPolicy
+        try:
+            policy = self._parse_trust(document)
+            compiled = compile_resource_policy(policy, arn=role, version=OWN_VERSION)
+        except ParseError as error:
+            self._report_quarantined(role, OWN_VERSION, error)
+            compiled = QuarantinedPolicy(arn=role, version=OWN_VERSION, problem=error.message)
+        return compile_policy_set([compiled], layer=Layer.RESOURCE_POLICY)
 
     # --- sets of one resource ---
 
@@ -210,7 +247,7 @@ class Policies:
     def _compile_of_resource(self, held: _HeldDocument) -> CompiledPolicy | QuarantinedPolicy:
         arn, version = held.stored.resource, held.stored.version
         try:
-            policy = self._parse_of_resource(held.stored.document)
+            policy = self._parsers[Layer.RESOURCE_POLICY](held.stored.document)
             return compile_resource_policy(policy, arn=arn, version=version)
         except ParseError as error:
             # Once a document: asking about many resources in turn must not fill the log.

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from authz.identity.records import AccessKey, Group, ManagedPolicy, ResourcePolicy, User
+from authz.identity.records import (
+    AccessKey,
+    Group,
+    ManagedPolicy,
+    ResourcePolicy,
+    RevokedSession,
+    Role,
+    User,
+)
 
 T = TypeVar("T", covariant=True)  # noqa: PLC0105 - the field's usual one-letter name
 
@@ -25,8 +33,11 @@ class ChangeKind(StrEnum):
     )
     USER_NAME = "user_name"  # folded name: a user of this name came or went
     GROUP = "group"  # group id: status or attachments changed, or it is gone
+    ROLE = "role"  # role id: record, trust, tags, boundary or attachments changed, or it is gone
+    ROLE_NAME = "role_name"  # folded name: a role of this name came or went
     POLICY = "policy"  # policy id: created, document changed, or it is gone
     RESOURCE_POLICY = "resource_policy"  # the resource's ARN: its policy was set, or is gone
+    SESSION = "session"  # a session's access key id: it was revoked
     ACCESS_KEY = "access_key"  # access key id: created, changed, or it is gone
 
 
@@ -61,10 +72,11 @@ class ChangeBatch:
 
 
 class StoredPolicies(NamedTuple):
-    """Documents as one snapshot of the store has them."""
+    """Documents as one snapshot of the store has them; sessions revoked where all are asked for."""
 
     managed: Sequence[ManagedPolicy]
     of_resources: Sequence[ResourcePolicy]
+    revoked: Sequence[RevokedSession] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +92,19 @@ class StoredPrincipal:
     groups: tuple[Group, ...]
     policy_ids: tuple[str, ...]
     deny_only_policy_ids: tuple[str, ...]
+    boundary_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRole:
+    """A role with everything that decides what its sessions may do, and who may have one.
+
+    `policy_ids` are those attached to it, sorted; `boundary_id` is the policy that is its permissions boundary,
+    empty without one.
+    """
+
+    role: Role
+    policy_ids: tuple[str, ...]
     boundary_id: str = ""
 
 
@@ -120,8 +145,20 @@ class Source(Protocol):
         """Return the user of this name (ignoring case), or `None`."""
         ...
 
+    async def find_user_by_id(self, user_id: str) -> At[StoredPrincipal | None]:
+        """Return the user of this id (case-sensitive), or `None`."""
+        ...
+
     async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:
         """Return at most `limit` users in the order of their folded names, from the first after `after`."""
+        ...
+
+    async def find_role(self, name: str) -> At[StoredRole | None]:
+        """Return the role of this name (ignoring case), or `None`."""
+        ...
+
+    async def find_role_by_id(self, role_id: str) -> At[StoredRole | None]:
+        """Return the role of this id (case-sensitive), or `None`."""
         ...
 
     def hints(self) -> AsyncIterator[int]:

@@ -3,88 +3,38 @@
 Ten million users cost no more memory than the ten thousand that are active. Look-ups of what is held are
 plain dictionary reads; a miss is loaded once however many requests wait for it (single flight), and what
 does not exist is remembered too, apart and bounded, so that made-up keys neither reach the database twice
-nor push out real ones.
+nor push out real ones. Nothing here expires by time: entries leave because a change names them, or because the
+cache is full.
 
-Exactness. A load says the revision it was read at. Before its result is installed, memory has caught up with
-that revision, and no change that came after it concerns the result; otherwise it is read again. Nothing here
-expires by time: entries leave because a change names them, or because the cache is full.
-
-Not here: what an entry is (`entries.py`), deciding (`authorizer.py`), verifying (`authenticator.py`), reading
-changes (`refresher.py`).
+Not here: why a load is exact (`exact_loads.py`), what an entry is (`entries.py`), roles' own part (`roles.py`),
+deciding (`authorizer.py`), verifying (`authenticator.py`), reading changes (`refresher.py`).
 """
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar, Final
 from weakref import WeakSet, WeakValueDictionary
 
 from authz.access.entries import KeyEntry, UserEntry, UserPage
+from authz.access.exact_loads import ExactLoads, Freshness, Moment, Wanted, is_name
+from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
-from authz.errors import InvalidError, OverloadedError, UnavailableError
-from authz.identity.credential import check_name, is_access_key_id
+from authz.access.roles import Roles
+from authz.access.shelf import Shelf
+from authz.errors import UnavailableError
+from authz.identity.credential import is_access_key_id
 from authz.identity.principal import user_principal
-from authz.identity.records import Status, fold_name
+from authz.identity.records import AccessKey, Status, fold_name
 from authz.identity.sealing import KeyRing
 from authz.policy.decision import Layer
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
-LOAD_ATTEMPTS: Final = 5
-"""Times a load is repeated when changes keep overtaking it, before the caller is told to come back."""
-
-
-class Freshness(Protocol):
-    """What the cache needs to know about the change log; the refresher is it."""
-
-    @property
-    def applied(self) -> int:
-        """The revision memory stands at."""
-        ...
-
-    async def wait_for(self, revision: int) -> None:
-        """Return once memory holds `revision`; raises `UnavailableError` after a bounded time."""
-        ...
-
-    def changes_since(self, revision: int) -> Iterable[Change] | None:
-        """Return the applied changes after `revision`, or `None` where that is too long ago to tell."""
-        ...
-
-
-class Moment(NamedTuple):
-    """A point in the life of memory: full reloads so far, and the revision applied."""
-
-    reloads: int
-    revision: int
-
-
-E = TypeVar("E")
-
-
-class _Loaded(NamedTuple, Generic[E]):
-    """What a load found, and when that was so."""
-
-    entry: E
-    moment: Moment
-
-
-class _Shelf(OrderedDict[str, E]):
-    """A dictionary bounded by `limit`: adding one more drops the least recently used."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def put(self, key: str, entry: E) -> None:
-        self[key] = entry
-        self.move_to_end(key)
-        if len(self) > self._limit:
-            self.popitem(last=False)
+_FindUser = Callable[[str], Awaitable[At[StoredPrincipal | None]]]
 
 
 class Principals:
-    """The cache of users and access keys."""
+    """The cache of users and access keys, and of roles (`roles`)."""
 
     def __init__(
         self,
@@ -97,7 +47,7 @@ class Principals:
         limit: int,
         concurrent_loads: int,
     ) -> None:
-        """Hold at most `limit` users and `limit` keys; read at most `concurrent_loads` at a time.
+        """Hold at most `limit` users, keys and roles each; read at most `concurrent_loads` at a time.
 
         As many loads again may wait; further ones raise `OverloadedError`.
         """
@@ -105,27 +55,22 @@ class Principals:
         self._policies = policies
         self._key_ring = key_ring
         self._account = account
-        self._keys: _Shelf[KeyEntry] = _Shelf(limit)
-        self._users: _Shelf[UserEntry] = _Shelf(limit)
-        self._absent: _Shelf[bool] = _Shelf(limit)
+        self._keys: Shelf[KeyEntry] = Shelf(limit)
+        self._users: Shelf[UserEntry] = Shelf(limit)
         # How a change finds the entries it concerns; entries leave these by themselves when no shelf holds
         # them.
         self._by_id: WeakValueDictionary[str, UserEntry] = WeakValueDictionary()
         self._by_group: dict[str, WeakSet[UserEntry]] = {}
-        self._loads: dict[str, asyncio.Task[Any]] = {}
-        self._load_limit = 2 * concurrent_loads
-        self._slots = asyncio.Semaphore(concurrent_loads)
-        self._freshness: Freshness | None = None
+        self._loads = ExactLoads(metrics, limit=limit, concurrent_loads=concurrent_loads)
+        self.roles = Roles(source, policies, self._loads, metrics, account=account, limit=limit)
         self._log = get_logger("access")
-        self._reloads = 0
         self._count = metrics.cache_requests.inc
         metrics.cache_entries.read_from(lambda: len(self._keys), "access_key")
         metrics.cache_entries.read_from(lambda: len(self._users), "user")
-        metrics.cache_entries.read_from(lambda: len(self._absent), "absent")
 
     def follow(self, freshness: Freshness) -> None:
         """Tell the cache who knows about changes; once, before the first load."""
-        self._freshness = freshness
+        self._loads.follow(freshness)
 
     # --- reading what is held: synchronous, no allocation ---
 
@@ -151,6 +96,14 @@ class Principals:
         self._count(_USER_HIT)
         return entry
 
+    def find_user_by_id(self, user_id: str) -> UserEntry | None:
+        """Return the held entry of the user of this incarnation, or `None` when it must be loaded."""
+        entry = self._by_id.get(user_id)
+        if entry is None or not entry.is_current:
+            return None
+        self._count(_USER_HIT)
+        return entry
+
     # --- loading what is not ---
 
     async def load_key(self, access_key_id: str) -> KeyEntry | None:
@@ -160,35 +113,53 @@ class Principals:
         """
         if not is_access_key_id(access_key_id):
             return None
-        if f"key:{access_key_id}" in self._absent:
-            self._count(_KEY_NEGATIVE)
-            return None
-        self._count(_KEY_MISS)
-        for _ in range(LOAD_ATTEMPTS):
-            entry, moment = await self._once(
-                f"key:{access_key_id}", lambda: self._read_key(access_key_id)
+        return await self._loads.load(
+            Wanted(
+                kind=ChangeKind.ACCESS_KEY,
+                key=access_key_id,
+                find=self._source.find_access_key,
+                concerns=lambda found, change: _concerns_principal(found.owner, change),
+                install=self._install_key,
+                is_current=lambda entry: entry.owner.is_current,
+                cache="access_key",
             )
-            # A change may have been applied between the load's end and this task's turn.
-            is_current = entry is None or entry.owner.is_current
-            if is_current and not self.has_changed(ChangeKind.ACCESS_KEY, access_key_id, moment):
-                return entry
-        raise _changing()
+        )
 
     async def load_user(self, name: str) -> UserEntry | None:
         """Load a user, or learn that it does not exist (`None`); raises as `load_key`."""
-        if not _is_name(name):
+        if not is_name(name):
             return None
         name_key = fold_name(name)
-        if f"user:{name_key}" in self._absent:
-            self._count(_USER_NEGATIVE)
-            return None
-        self._count(_USER_MISS)
-        for _ in range(LOAD_ATTEMPTS):
-            entry, moment = await self._once(f"user:{name_key}", lambda: self._read_user(name_key))
-            is_current = entry is None or entry.is_current
-            if is_current and not self.has_changed(ChangeKind.USER_NAME, name_key, moment):
-                return entry
-        raise _changing()
+        return await self._load_user(ChangeKind.USER_NAME, name_key, self._source.find_user)
+
+    async def load_user_by_id(self, user_id: str) -> UserEntry | None:
+        """Load the user of this incarnation, or learn that it is no more (`None`); raises as `load_key`.
+
+        `user_id` is one that we gave: from a session's token, which was authenticated. The entry is held for as
+        long as the caller holds it.
+        """
+        return await self._load_user(ChangeKind.USER, user_id, self._source.find_user_by_id)
+
+    async def _load_user(self, kind: ChangeKind, key: str, find: _FindUser) -> UserEntry | None:
+        """Load the user that `find` gives for `key`, by which changes of `kind` know it."""
+
+        def install(stored: StoredPrincipal) -> UserEntry:
+            entry = self._adopt(stored)
+            if kind is ChangeKind.USER_NAME:
+                self._users.put(key, entry)
+            return entry
+
+        return await self._loads.load(
+            Wanted(
+                kind=kind,
+                key=key,
+                find=find,
+                concerns=_concerns_principal,
+                install=install,
+                is_current=lambda entry: entry.is_current,
+                cache="user",
+            )
+        )
 
     async def list_users(self, after: str, limit: int) -> UserPage:
         """Load at most `limit` users in the order of their folded names, from the first after `after`.
@@ -196,7 +167,6 @@ class Principals:
         Installs none of them: who looks through all users must not push out those that are active. Raises
         `UnavailableError` when the store cannot be read or the users keep changing.
         """
-        assert self._freshness is not None, "follow() comes first"
 
         def concerns(found: Sequence[StoredPrincipal], change: Change) -> bool:
             if change.kind is ChangeKind.USER_NAME:
@@ -204,69 +174,42 @@ class Principals:
                 return after < change.key <= last
             return any(_concerns_principal(one, change) for one in found)
 
-        async with self._slots:
-            stored = await self._read_exactly(
-                lambda: self._source.list_users(after, limit), concerns
-            )
+        async with self._loads.slots:
+            stored = await self._loads.read(lambda: self._source.list_users(after, limit), concerns)
         next_after = fold_name(stored[-1].user.name) if len(stored) == limit else ""
-        return UserPage([self._entry(one) for one in stored], next_after, self._freshness.applied)
+        return UserPage([self._entry(one) for one in stored], next_after, self.moment().revision)
 
     # --- what is still so, for who holds on to an entry while others load ---
 
     def moment(self) -> Moment:
         """Return the moment that memory is at."""
-        assert self._freshness is not None, "follow() comes first"
-        return Moment(self._reloads, self._freshness.applied)
+        return self._loads.moment()
 
     def has_changed(self, kind: ChangeKind, key: str, since: Moment) -> bool:
         """Tell whether a change applied after `since` names this thing, or may have."""
-        assert self._freshness is not None, "follow() comes first"
-        if since.reloads != self._reloads:
-            return True
-        changes = self._freshness.changes_since(since.revision)
-        return changes is None or any(c.key == key and c.kind is kind for c in changes)
+        return self._loads.has_changed(kind, key, since)
 
-    async def _once(self, key: str, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
-        task = self._loads.get(key)
-        if task is None:
-            if len(self._loads) >= self._load_limit:
-                raise OverloadedError("too many principals are being loaded at once")
-            task = asyncio.create_task(
-                self._with_slot(read), name=f"load a {key.partition(':')[0]}"
-            )
-            self._loads[key] = task
-            task.add_done_callback(lambda ended: self._end_load(key, ended))
-        # The load belongs to everybody who waits for it: one caller's cancellation must not end it.
-        result: E = await asyncio.shield(task)
-        return result
+    # --- installing and forgetting: synchronous, so no request sees half of it ---
 
-    def _end_load(self, key: str, task: asyncio.Task[Any]) -> None:
-        self._loads.pop(key, None)
-        # Where nobody waits any more, nobody else asks how it went.
-        if not task.cancelled():
-            task.exception()
-
-    async def _with_slot(self, read: Callable[[], Coroutine[Any, Any, E]]) -> E:
-        async with self._slots:
-            return await read()
-
-    async def _read_key(self, access_key_id: str) -> _Loaded[KeyEntry | None]:
-        def concerns(found: StoredAccessKey | None, change: Change) -> bool:
-            if change.kind is ChangeKind.ACCESS_KEY:
-                return change.key == access_key_id
-            return found is not None and _concerns_principal(found.owner, change)
-
-        stored = await self._read_exactly(
-            lambda: self._source.find_access_key(access_key_id), concerns
-        )
-        if stored is None:
-            self._absent.put(f"key:{access_key_id}", entry=True)
-            return _Loaded(None, self.moment())
+    def _install_key(self, stored: StoredAccessKey) -> KeyEntry:
         secret = self._unseal(stored)
-        is_enabled = stored.key.status is Status.ENABLED
-        entry = KeyEntry(access_key_id, secret, self._adopt(stored.owner), is_enabled=is_enabled)
-        self._keys.put(access_key_id, entry)
-        return _Loaded(entry, self.moment())
+        owner = self._adopt(stored.owner)
+        entry = KeyEntry(
+            stored.key.id,
+            secret,
+            owner,
+            is_enabled=stored.key.status is Status.ENABLED,
+            acting=self._acting(stored.key, owner),
+            expires_at=stored.key.expires_at,
+        )
+        self._keys.put(stored.key.id, entry)
+        return entry
+
+    def _acting(self, key: AccessKey, owner: UserEntry) -> UserEntry:
+        if not key.policy:
+            return owner
+        own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, (key.policy,))
+        return owner.narrowed(own, owner.principal)
 
     def _unseal(self, stored: StoredAccessKey) -> bytes:
         try:
@@ -275,39 +218,6 @@ class Principals:
             # Nobody but an operator can mend this: the key ring is not the one that sealed it.
             self._log.error("secret_not_unsealed", access_key=stored.key.id, problem=error.message)
             raise
-
-    async def _read_user(self, name_key: str) -> _Loaded[UserEntry | None]:
-        def concerns(found: StoredPrincipal | None, change: Change) -> bool:
-            if change.kind is ChangeKind.USER_NAME:
-                return change.key == name_key
-            return found is not None and _concerns_principal(found, change)
-
-        stored = await self._read_exactly(lambda: self._source.find_user(name_key), concerns)
-        if stored is None:
-            self._absent.put(f"user:{name_key}", entry=True)
-            return _Loaded(None, self.moment())
-        entry = self._adopt(stored)
-        self._users.put(name_key, entry)
-        return _Loaded(entry, self.moment())
-
-    async def _read_exactly(
-        self, read: Callable[[], Awaitable[At[E]]], concerns: Callable[[E, Change], bool]
-    ) -> E:
-        """Read until no applied change after the read concerns the result. See the module's docstring."""
-        assert self._freshness is not None, "follow() comes first"
-        for _ in range(LOAD_ATTEMPTS):
-            reloads = self._reloads
-            found = await read()
-            await self._freshness.wait_for(found.revision)
-            changes = self._freshness.changes_since(found.revision)
-            # After a full reload, `found.revision` may be one of another history (a restored backup).
-            if changes is None or reloads != self._reloads:
-                continue
-            if not any(concerns(found.value, c) for c in changes):
-                return found.value
-        raise _changing()
-
-    # --- installing and forgetting: synchronous, so no request sees half of it ---
 
     def _adopt(self, stored: StoredPrincipal) -> UserEntry:
         held = self._by_id.get(stored.user.id)
@@ -326,21 +236,24 @@ class Principals:
             handle(stored.policy_ids, stored.deny_only_policy_ids),
             is_enabled=stored.user.status is Status.ENABLED,
             boundary=handle((boundary,), (), Layer.PERMISSIONS_BOUNDARY) if boundary else None,
+            sessions_void_before=stored.user.sessions_void_before,
         )
 
     def forget(self, changes: Iterable[Change]) -> None:
         """Let go of every entry that one of `changes` concerns."""
         for change in changes:
+            self._loads.forget(change)
             forget = self._forgetters.get(change.kind)
             if forget is not None:
                 forget(self, change.key)
 
     def forget_all(self) -> None:
         """Let go of everything, because the change log no longer tells what changed."""
-        self._reloads += 1
+        self._loads.forget_all()
+        self.roles.forget_all()
         for entry in list(self._by_id.values()):
             entry.is_current = False
-        for held in (self._keys, self._users, self._absent, self._by_id, self._by_group):
+        for held in (self._keys, self._users, self._by_id, self._by_group):
             held.clear()
 
     def _forget_user(self, user_id: str) -> None:
@@ -349,7 +262,6 @@ class Principals:
             entry.is_current = False
 
     def _forget_user_name(self, name_key: str) -> None:
-        self._absent.pop(f"user:{name_key}", None)
         self._users.pop(name_key, None)
 
     def _forget_group(self, group_id: str) -> None:
@@ -357,29 +269,23 @@ class Principals:
             entry.is_current = False
 
     def _forget_access_key(self, access_key_id: str) -> None:
-        self._absent.pop(f"key:{access_key_id}", None)
         self._keys.pop(access_key_id, None)
+
+    def _forget_role(self, role_id: str) -> None:
+        self.roles.forget(role_id)
+
+    def _forget_role_name(self, name_key: str) -> None:
+        self.roles.forget_name(name_key)
 
     # A changed policy is no row here: entries point to handles, and `Policies` empties those.
     _forgetters: ClassVar[Mapping[ChangeKind, Callable[["Principals", str], None]]] = {
         ChangeKind.USER: _forget_user,
         ChangeKind.USER_NAME: _forget_user_name,
         ChangeKind.GROUP: _forget_group,
+        ChangeKind.ROLE: _forget_role,
+        ChangeKind.ROLE_NAME: _forget_role_name,
         ChangeKind.ACCESS_KEY: _forget_access_key,
     }
-
-
-def _is_name(name: str) -> bool:
-    """Tell whether a user could have this name; what never can is neither read nor remembered."""
-    try:
-        check_name(name)
-    except InvalidError:
-        return False
-    return True
-
-
-def _changing() -> UnavailableError:
-    return UnavailableError("the principal changes faster than it can be read")
 
 
 def _concerns_principal(found: StoredPrincipal, change: Change) -> bool:
@@ -391,8 +297,4 @@ def _concerns_principal(found: StoredPrincipal, change: Change) -> bool:
 
 
 _KEY_HIT: Final = ("access_key", "hit")
-_KEY_MISS: Final = ("access_key", "miss")
-_KEY_NEGATIVE: Final = ("access_key", "negative")
 _USER_HIT: Final = ("user", "hit")
-_USER_MISS: Final = ("user", "miss")
-_USER_NEGATIVE: Final = ("user", "negative")

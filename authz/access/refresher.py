@@ -8,7 +8,8 @@ sees all of a revision or none of it.
 A second task holds the connection that hears hints. It is expected to die: it is opened again with a jittered
 backoff, and after each opening the log is read, because what was announced meanwhile was not heard.
 
-Not here: what a change means to a cache (`principals.py`, `policies.py`), or SQL (`store/sql`).
+Not here: what a change means to those that hold something (`principals.py`, `policies.py`, `revocation.py`), or
+SQL (`store/sql`).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from typing import Final, NamedTuple
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeBatch, ChangeKind, Source, StoredPolicies
 from authz.access.principals import Principals
+from authz.access.revocation import RevokedSessions
 from authz.clock import Clock
 from authz.errors import AuthzError, UnavailableError
 from authz.telemetry.logs import get_logger
@@ -69,6 +71,7 @@ class Refresher:
         source: Source,
         policies: Policies,
         principals: Principals,
+        revoked: RevokedSessions,
         metrics: Metrics,
         clock: Clock,
         *,
@@ -81,6 +84,7 @@ class Refresher:
         self._source = source
         self._policies = policies
         self._principals = principals
+        self._revoked = revoked
         self._metrics = metrics
         self._clock = clock
         self._poll_interval = poll_interval
@@ -213,6 +217,7 @@ class Refresher:
         stored = await self._source.load_policies()
         self._policies.replace_all(stored.value)
         self._principals.forget_all()
+        self._revoked.replace_all(stored.value.revoked)
         self._remembered.clear()
         self._remembered_from = stored.revision
         self._advance(stored.revision)
@@ -253,6 +258,9 @@ class Refresher:
         if any(step.changed):
             self._policies.replace(*step.changed, step.stored)
         self._principals.forget(step.changes)
+        for change in step.changes:
+            if change.kind is ChangeKind.SESSION:
+                self._revoked.add(change.key)
         self._remember(step.changes)
         self._metrics.changes_applied.values[()] += len(step.changes)
         self._advance(step.revision)

@@ -22,6 +22,7 @@ from authz import __version__
 from authz.bootstrap.building import (
     build_bucket_policies,
     build_data_plane,
+    build_sts,
     build_surfaces,
     decision_stream,
     grpc_config,
@@ -100,7 +101,12 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         service.surfaces = build_surfaces(service, plane, database, key_ring)
         tasks = await stack.enter_async_context(supervised(service, stop))
         tasks.start(decision_log.run(), "decision log")
-        app = build_app(metrics, service.problems, build_bucket_policies(service, plane, database))
+        app = build_app(
+            metrics,
+            service.problems,
+            build_bucket_policies(service, plane, database),
+            build_sts(service, plane, database, key_ring),
+        )
         http_server = HttpServer(settings.http_address, app)
         await http_server.start()
         stack.push_async_callback(http_server.stop)
@@ -154,7 +160,7 @@ def _greet(service: Service) -> None:
     lines = [
         f"authz {__version__}",
         f"  gRPC (Envoy, services, admin)  {host}:{grpc_port}",
-        f"  HTTP (health, metrics)         {settings.http_address.rpartition(':')[0]}:{http_port}",
+        f"  HTTP (health, metrics, STS)    {settings.http_address.rpartition(':')[0]}:{http_port}",
         f"  root credential                {root}",
         f"  next                           {_invocation()} user create alice",
     ]

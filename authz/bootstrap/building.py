@@ -17,29 +17,44 @@ from typing import Any, TextIO
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Authorizer
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.access.revocation import RevokedSessions
+from authz.access.sessions import Sessions
+from authz.bootstrap.documents import (
+    POLICY_PARSERS,
+    check_document,
+    check_resource_document,
+    check_trust_document,
+    parse_trust_document,
+)
 from authz.bootstrap.service import DataPlane, Service
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies as PolicyRecords
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
+from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
 from authz.errors import InvalidError, ParseError
 from authz.formats.admin_v1 import arn_of_policy
-from authz.formats.admin_v1_policies import parse_holder
 from authz.formats.http_routes import HttpRoutes, parse_mappings
-from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
+from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY
 from authz.formats.s3_actions import MINIO_PARAMETERS, MINIO_UNKNOWN
 from authz.formats.s3_address import MINIO_REFUSED_IN_KEYS, S3Config
 from authz.identity.principal import ANONYMOUS, root_principal
+from authz.identity.records import TargetKind
 from authz.identity.sealing import KeyRing
-from authz.policy.compile import compile_policy, compile_resource_policy
-from authz.policy.resource_policies import check_within
-from authz.serving import admin_handlers, admin_policy_handlers
+from authz.identity.session import SessionKeys
+from authz.serving import (
+    admin_handlers,
+    admin_policy_handlers,
+    admin_role_handlers,
+    admin_session_handlers,
+)
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -49,10 +64,12 @@ from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
 from authz.serving.gate import Gate
 from authz.serving.grpc.server import GrpcConfig
-from authz.serving.http.bucket_policies import BucketPoliciesApp
+from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.http_mappings import S3, HttpMapping, RoutesMapping, S3Mapping
+from authz.serving.http_surface import HttpSurface
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.reach import ReachSurface
+from authz.serving.sts import Sts
 from authz.settings import Settings
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
@@ -71,9 +88,9 @@ def build_data_plane(
     """Build what decides, reading from `source`."""
     settings, metrics, clock = service.settings, service.metrics, service.clock
     policies = Policies(
-        parse_policy,
-        partial(parse_policy, kind=RESOURCE_POLICY),
+        POLICY_PARSERS,
         lambda policy: arn_of_policy(policy, settings.account_id),
+        parse_trust_document,
     )
     principals = Principals(
         source,
@@ -84,40 +101,63 @@ def build_data_plane(
         limit=settings.access_cache_size,
         concurrent_loads=settings.access_concurrent_loads,
     )
+    revoked = RevokedSessions(clock)
     refresher = Refresher(
         source,
         policies,
         principals,
+        revoked,
         metrics,
         clock,
         poll_interval=settings.access_poll_interval,
         wait_limit=settings.access_revision_wait,
     )
-    authorizer = Authorizer(
+    session_keys = SessionKeys(key_ring)
+    root_owner = _build_root(root, policies, session_keys, settings.account_id)
+    root_secret = root.secret.reveal().encode()
+    root_entry = KeyEntry(root.access_key_id, root_secret, root_owner, is_enabled=True)
+    sessions = Sessions(
+        session_keys,
         policies,
-        refresher,
-        decision_log,
+        principals,
+        revoked,
+        root_owner,
         metrics,
         clock,
-        max_staleness=settings.access_max_staleness,
-        remembered=settings.access_remembered_decisions,
-    )
-    nothing = policies.handle((), ())
-    root_entry = KeyEntry(
-        root.access_key_id,
-        root.secret.reveal().encode(),
-        UserEntry(root_principal(settings.account_id), nothing, is_enabled=True),
-        is_enabled=True,
+        limit=settings.access_cache_size,
     )
     return DataPlane(
         policies,
         principals,
         refresher,
-        authorizer,
-        Authenticator(principals, root_entry, regions=settings.regions),
+        _build_authorizer(service, policies, refresher, decision_log),
+        Authenticator(principals, sessions, root_entry, regions=settings.regions),
+        # MinIO's clients, and AWS's without a region, sign for STS in none.
+        Authenticator(principals, sessions, root_entry, regions=settings.regions | {""}),
         root_entry,
-        UserEntry(ANONYMOUS, nothing, is_enabled=True),
+        UserEntry(ANONYMOUS, policies.handle((), ()), is_enabled=True),
     )
+
+
+def _build_authorizer(
+    service: Service, policies: Policies, refresher: Refresher, decision_log: DecisionLog
+) -> Authorizer:
+    return Authorizer(
+        policies,
+        refresher,
+        decision_log,
+        service.metrics,
+        service.clock,
+        max_staleness=service.settings.access_max_staleness,
+        remembered=service.settings.access_remembered_decisions,
+    )
+
+
+def _build_root(
+    root: local_files.RootCredential, policies: Policies, keys: SessionKeys, account: str
+) -> RootEntry:
+    incarnations = keys.incarnate_root(account, root.access_key_id, root.secret)
+    return RootEntry(root_principal(account), policies.handle((), ()), incarnations)
 
 
 def build_surfaces(
@@ -137,7 +177,7 @@ def build_surfaces(
         clock,
         trusted_hops=service.settings.trusted_hops,
     )
-    refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous)
+    refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous, clock)
     authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
     explanation = ExplanationSurface(
         authorization, refs, plane.authorizer, plane.refresher, gate, clock
@@ -178,24 +218,70 @@ def _build_admin(
     # A write of our own needs no hint from the database to be seen here.
     store = SqlStore(database, on_commit=plane.refresher.hint)
     users, groups = Users(store, clock), Groups(store, clock)
+    roles = Roles(store, clock, check_trust_document)
     policies = PolicyRecords(store, clock, check_document)
-    access_keys = AccessKeys(store, clock, key_ring, root_access_key_id=plane.root.id)
+    access_keys = AccessKeys(
+        store,
+        clock,
+        key_ring,
+        partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
+        root_access_key_id=plane.root.id,
+    )
+    sessions = _build_session_records(service, plane, store, key_ring)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
+    role_handlers = admin_role_handlers.RoleHandlers(roles, policies, account, clock)
     handlers = (
         user_handlers,
+        role_handlers,
         admin_handlers.AccessKeyHandlers(access_keys, users),
         admin_handlers.GroupHandlers(groups, users, account),
         admin_policy_handlers.PolicyHandlers(policies, account, clock),
         admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
-        admin_policy_handlers.AttachmentHandlers(Attachments(store), users, groups, policies),
+        admin_policy_handlers.AttachmentHandlers(
+            Attachments(store), users, groups, roles, policies
+        ),
+        admin_session_handlers.SessionHandlers(sessions, users, roles, service.metrics),
     )
-    return AdminSurface(gate, account, handlers, user_handlers.find_boundary).methods
+    boundaries = {
+        TargetKind.USER: user_handlers.find_boundary,
+        TargetKind.ROLE: role_handlers.find_boundary,
+    }
+    return AdminSurface(gate, account, handlers, boundaries).methods
 
 
-def build_bucket_policies(
-    service: Service, plane: DataPlane, database: Database
-) -> BucketPoliciesApp:
+def _build_session_records(
+    service: Service, plane: DataPlane, store: SqlStore, key_ring: KeyRing
+) -> SessionRecords:
+    return SessionRecords(
+        store,
+        service.clock,
+        SessionKeys(key_ring),
+        partial(check_document, kind=SESSION_POLICY),
+        plane.authorizer.check_recent,
+        max_duration=service.settings.session_max_duration,
+    )
+
+
+def build_sts(
+    service: Service, plane: DataPlane, database: Database, key_ring: KeyRing
+) -> SurfaceApp:
+    """Build what answers STS clients on the HTTP port."""
+    settings = service.settings
+    surface = Sts(
+        plane.sts_authenticator,
+        plane.authorizer,
+        plane.principals.roles,
+        _build_session_records(service, plane, SqlStore(database), key_ring),
+        service.metrics,
+        service.clock,
+        account=settings.account_id,
+        max_duration=settings.session_max_duration,
+    )
+    return _build_surface_app(surface, settings)
+
+
+def build_bucket_policies(service: Service, plane: DataPlane, database: Database) -> SurfaceApp:
     """Build what answers S3's requests about bucket policies on the HTTP port."""
     settings, clock = service.settings, service.clock
     store = SqlStore(database, on_commit=plane.refresher.hint)
@@ -210,7 +296,11 @@ def build_bucket_policies(
         anonymous=plane.anonymous,
         account=settings.account_id,
     )
-    return BucketPoliciesApp(
+    return _build_surface_app(surface, settings)
+
+
+def _build_surface_app(surface: HttpSurface, settings: Settings) -> SurfaceApp:
+    return SurfaceApp(
         surface,
         proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
         trusted_hops=settings.trusted_hops,
@@ -245,19 +335,6 @@ def _read_routes(path: Path | None) -> Sequence[HttpRoutes]:
         raise InvalidError(f"{path} cannot be read as TOML: {error}") from None
     except ParseError as error:
         raise InvalidError(f"{path}: {error.message}") from None
-
-
-def check_document(document: str) -> None:
-    """Refuse a policy document that would not be enforced as written; raises `ParseError` with the place."""
-    compile_policy(parse_policy(document), arn="", version=1)
-
-
-def check_resource_document(document: str, resource: str) -> None:
-    """Refuse a document that would not be enforced as written, or that reaches beyond `resource`."""
-    parse_holder(resource)
-    policy = parse_policy(document, kind=RESOURCE_POLICY)
-    check_within(policy, resource)
-    compile_resource_policy(policy, arn=resource, version=1)
 
 
 def grpc_config(settings: Settings) -> GrpcConfig:

@@ -19,13 +19,17 @@ from authz.telemetry.metrics import Metrics
 
 
 class DataPlane(NamedTuple):
-    """What decides: everything that is in memory, and what keeps it fresh."""
+    """What decides: everything that is in memory, and what keeps it fresh.
+
+    `sts_authenticator` takes signatures without a region besides.
+    """
 
     policies: Policies
     principals: Principals
     refresher: Refresher
     authorizer: Authorizer
     authenticator: Authenticator
+    sts_authenticator: Authenticator
     root: KeyEntry
     anonymous: UserEntry
 

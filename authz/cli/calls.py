@@ -6,7 +6,7 @@ a document that was written is in the JSON, or goes to stderr; suggestions are l
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 from google.protobuf.message import Message
@@ -19,7 +19,21 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "authz.admin.v1"
 
+_DOCUMENTS: Final = frozenset({"document", "trust_policy"})
+"""Fields that hold a whole document."""
+
 DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))
+
+
+def read_narrowing(file: IO[str] | None) -> str | None:
+    """Return the policy that is to narrow a credential, `None` when none is named; an empty one is refused.
+
+    On the wire empty means none: a file that went missing must not make a credential that may do everything.
+    """
+    document = None if file is None else file.read()
+    if document is not None and not document.strip():
+        raise click.UsageError("the policy is empty")
+    return document
 
 
 def show_one(session: Session, method: str, request: Message, answer: type[Message]) -> None:
@@ -34,7 +48,7 @@ def show_one(session: Session, method: str, request: Message, answer: type[Messa
     for name, value in plain.items():
         record |= value if isinstance(value, dict) else {name: value}
     # A document is for files: `authz policy get --document`.
-    print_record({name: value for name, value in record.items() if name != "document"})
+    print_record({name: value for name, value in record.items() if name not in _DOCUMENTS})
     for finding in findings:
         if finding["severity"] != "suggestion":
             click.echo(printable(f"authz: {_line_of(finding)}"), err=True)
@@ -52,14 +66,15 @@ def show_document(
     with session.connect() as client:
         plain = to_plain(client.call(f"/{PACKAGE}.{method}", request, answer))
     record = plain[answer.DESCRIPTOR.fields[0].name]
+    document = next(value for name, value in record.items() if name in _DOCUMENTS)
     if is_alone:
         # Byte for byte: what is printed can be edited and sent back.
-        click.echo(record["document"], nl=not record["document"].endswith("\n"))
+        click.echo(document, nl=not document.endswith("\n"))
     elif session.as_json:
         print_json(plain)
     else:
-        print_record({name: value for name, value in record.items() if name != "document"})
-        click.echo("\n".join(printable(line) for line in record["document"].splitlines()))
+        print_record({name: value for name, value in record.items() if name not in _DOCUMENTS})
+        click.echo("\n".join(printable(line) for line in document.splitlines()))
 
 
 def say_done(

@@ -1,4 +1,4 @@
-"""What must go before a user, a group or a policy can be deleted, when the caller says `--cascade`.
+"""What must go before a user, a group, a role or a policy can be deleted, when the caller says `--cascade`.
 
 The service refuses to delete what is in use. Here each thing that uses it is taken away by a call of its own,
 each under its own right, so that nobody can lift a deny by deleting the group it hangs on without the right to
@@ -52,6 +52,11 @@ def clear_group(client: Client, name: str) -> None:
     for start in range(0, len(members), MEMBERS_A_CALL):
         _remove_members(client, name, members[start : start + MEMBERS_A_CALL])
     _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(group_name=name))
+
+
+def clear_role(client: Client, name: str) -> None:
+    """Detach the policies of a role."""
+    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(role_name=name))
 
 
 def clear_policy(client: Client, name: str) -> None:

@@ -13,9 +13,9 @@ from typing import Any, Final, Self, TypeVar
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from authz.cli.credentials import Credential
 from authz.cli.errors import CliError, ExitCode, from_grpc
 from authz.clock import Clock, SystemClock
-from authz.identity.credential import Secret
 from authz.identity.sigv4 import sign_headers
 
 SERVICE: Final = "authz"
@@ -35,7 +35,7 @@ class Client:
     def __init__(
         self,
         address: str,
-        credential: tuple[str, Secret] | None,
+        credential: Credential | None,
         *,
         region: str,
         ca_file: Path | None = None,
@@ -94,9 +94,11 @@ class Client:
     def _sign(self, method: str, raw: bytes) -> tuple[tuple[str, str], ...]:
         if self._credential is None:
             return ()
-        access_key_id, secret = self._credential
+        access_key_id, secret, token = self._credential
         # Two equal calls in one second would have one signature, and the service takes each only once.
         headers = {"host": SERVICE, "amz-sdk-invocation-id": str(uuid.uuid4())}
+        if token is not None:
+            headers["x-amz-security-token"] = token.reveal()
         added = sign_headers(
             "POST",
             method,

@@ -36,7 +36,9 @@ COMMANDS: Final = {
     ),
     "user": Entry("users", "user", "Create, show, change and delete users."),
     "key": Entry("keys", "key", "Create, show, change and delete access keys."),
+    "session": Entry("sessions", "session", "Create temporary credentials, and end them."),
     "group": Entry("groups", "group", "Create, show, change and delete groups and their members."),
+    "role": Entry("roles", "role", "Create, show, change and delete roles."),
     "policy": Entry(
         "policies",
         "policy",
@@ -110,7 +112,7 @@ class LazyGroup(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="JSON file with accessKey and secretKey; default: root-credentials.json in the data folder. "
-    "AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY win over it.  [env: AUTHZ_CREDENTIALS]",
+    "AUTHZ_ACCESS_KEY, AUTHZ_SECRET_KEY and AUTHZ_SESSION_TOKEN win over it.  [env: AUTHZ_CREDENTIALS]",
 )
 @click.option(
     "--data-dir",
@@ -153,6 +155,7 @@ class LazyGroup(click.Group):
 )
 # A secret on a command line is readable by every process of the machine, so there is no option to show.
 @click.option("--secret-key", envvar="AUTHZ_SECRET_KEY", hidden=True)
+@click.option("--session-token", envvar="AUTHZ_SESSION_TOKEN", hidden=True)
 @click.version_option(__version__, prog_name="authz")
 @click.pass_context
 def cli(ctx: click.Context, /, **options: Any) -> None:

@@ -118,6 +118,7 @@ def delete(session: Session, name: str, cascade: bool) -> None:
 
 
 def _with_target(command: F) -> F:
+    command = click.option("--role", metavar="ROLE", help="The role.")(command)
     command = click.option("--group", metavar="GROUP", help="The group.")(command)
     return click.option("--user", metavar="USER", help="The user.")(command)
 
@@ -135,12 +136,14 @@ def _parse_target(**choices: str | None) -> dict[str, str]:
 @_with_target
 @with_json
 @pass_session
-def attach(session: Session, name: str, user: str | None, group: str | None) -> None:
-    """Attach the policy NAME to a user or a group; it is in force at once."""
-    target = _parse_target(user=user, group=group)
+def attach(
+    session: Session, name: str, user: str | None, group: str | None, role: str | None
+) -> None:
+    """Attach the policy NAME to a user, a group or a role; it is in force at once."""
+    target = _parse_target(user=user, group=group, role=role)
     request = attachment_service_pb2.AttachPolicyRequest(policy_name=name, **target)
     answer = attachment_service_pb2.AttachPolicyResponse
-    done = f"policy {name} attached to {user or group}"
+    done = f"policy {name} attached to {user or group or role}"
     say_done(session, "AttachmentService/AttachPolicy", request, answer, done)
 
 
@@ -149,12 +152,14 @@ def attach(session: Session, name: str, user: str | None, group: str | None) -> 
 @_with_target
 @with_json
 @pass_session
-def detach(session: Session, name: str, user: str | None, group: str | None) -> None:
-    """Detach the policy NAME from a user or a group; it is out of force at once."""
-    target = _parse_target(user=user, group=group)
+def detach(
+    session: Session, name: str, user: str | None, group: str | None, role: str | None
+) -> None:
+    """Detach the policy NAME from a user, a group or a role; it is out of force at once."""
+    target = _parse_target(user=user, group=group, role=role)
     request = attachment_service_pb2.DetachPolicyRequest(policy_name=name, **target)
     answer = attachment_service_pb2.DetachPolicyResponse
-    done = f"policy {name} detached from {user or group}"
+    done = f"policy {name} detached from {user or group or role}"
     say_done(session, "AttachmentService/DetachPolicy", request, answer, done)
 
 
@@ -163,10 +168,16 @@ def detach(session: Session, name: str, user: str | None, group: str | None) -> 
 @_with_target
 @with_json
 @pass_session
-def attachments(session: Session, policy: str | None, user: str | None, group: str | None) -> None:
-    """List what is attached to a user or a group, or what a policy is attached to."""
-    chosen = _parse_target(user=user, group=group, policy=policy)
+def attachments(
+    session: Session,
+    policy: str | None,
+    user: str | None,
+    group: str | None,
+    role: str | None,
+) -> None:
+    """List what is attached to a user, a group or a role, or what a policy is attached to."""
+    chosen = _parse_target(user=user, group=group, role=role, policy=policy)
     request = attachment_service_pb2.ListAttachmentsRequest(**chosen)  # type: ignore[arg-type]  # one name
     answer = attachment_service_pb2.ListAttachmentsResponse
-    columns = ("policy_name", "user_name", "group_name")
+    columns = ("policy_name", "user_name", "group_name", "role_name")
     show_list(session, "AttachmentService/ListAttachments", request, answer, columns)

@@ -1,13 +1,13 @@
 """One run of the command line: its global options, its credential, its client, and how it prints.
 
-A credential comes from `AUTHZ_ACCESS_KEY` and `AUTHZ_SECRET_KEY`, or else from a file, by default the one the
-service wrote for root into its data folder: on the service's own machine nothing need be configured. It is
-read only when a call is to be signed, so commands that need none work without.
+A credential comes from `AUTHZ_ACCESS_KEY` and `AUTHZ_SECRET_KEY`, for a session with `AUTHZ_SESSION_TOKEN`,
+or else from a file, by default the one the service wrote for root into its data folder: on the service's own
+machine nothing need be configured. It is read only when a call is to be signed, so commands that need none work
+without. AWS's own variables are not read: a session token for another service must not be sent to this one.
 
 `--json` may stand before or after a command's name. Not here: calls and signatures (`client.py`).
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from authz.cli.credentials import Credential, read_credential
 from authz.cli.errors import CliError, ExitCode
 from authz.identity.credential import Secret
 
@@ -40,6 +41,7 @@ class Session:
     as_json: bool
     access_key: str | None
     secret_key: str | None
+    session_token: str | None
 
     def connect(self, *, is_signed: bool = True) -> "Client":
         """Return a client for the service; nothing is sent yet."""
@@ -53,29 +55,17 @@ class Session:
             timeout=self.timeout,
         )
 
-    def credential(self) -> tuple[str, Secret]:
+    def credential(self) -> Credential:
         """Return the credential to sign with: from the environment, or else from a file."""
         if self.access_key and self.secret_key:
-            return self.access_key, Secret(self.secret_key)
-        if self.access_key or self.secret_key:
+            token = Secret(self.session_token) if self.session_token else None
+            return Credential(self.access_key, Secret(self.secret_key), token)
+        if self.access_key or self.secret_key or self.session_token:
             raise CliError(
-                "AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY go together", exit_code=ExitCode.USAGE
+                "AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY go together, AUTHZ_SESSION_TOKEN with both",
+                exit_code=ExitCode.USAGE,
             )
         return read_credential(self.credentials or self.data_dir / CREDENTIALS_FILE)
-
-
-def read_credential(path: Path) -> tuple[str, Secret]:
-    """Read a credential file: JSON with `accessKey` and `secretKey`."""
-    hint = "set AUTHZ_ACCESS_KEY and AUTHZ_SECRET_KEY, or name a file with --credentials"
-    try:
-        document = json.loads(path.read_bytes())
-        return str(document["accessKey"]), Secret(str(document["secretKey"]))
-    except OSError as error:
-        problem = f"no credential: {path} cannot be read ({error.strerror})"
-        raise CliError(problem, exit_code=ExitCode.DENIED, hint=hint) from None
-    except (ValueError, KeyError, TypeError):
-        problem = f"{path} is no credential file: JSON with accessKey and secretKey"
-        raise CliError(problem, exit_code=ExitCode.USAGE, hint=hint) from None
 
 
 pass_session = click.make_pass_decorator(Session)

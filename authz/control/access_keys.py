@@ -1,8 +1,11 @@
-"""Access keys: credentials of users.
+"""Access keys: credentials of users, those narrowed by a policy of their own (service accounts) included.
 
 The secret is made here (or chosen by the caller, for keys that come from elsewhere), shown by the one answer to
 `create`, and stored sealed with the access key id as associated data; nothing here can show it again. Ids are
 unique in the whole service and differ from the root credential's.
+
+A key with a policy may do what its owner may do at the moment and that policy allows; the document is kept byte
+for byte and checked by the parser that is injected. A key that has expired stays until it is deleted.
 
 Where a call names the owner too, a key of somebody else's is not found: who may touch whose keys is decided by
 the name that the caller gave.
@@ -11,9 +14,16 @@ the name that the caller gave.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
 
 from authz.clock import Clock
-from authz.control.limits import ACCESS_KEYS_PER_USER, check_description
+from authz.control.limits import (
+    ACCESS_KEYS_PER_USER,
+    check_description,
+    check_key_expiry,
+    check_key_name,
+)
 from authz.control.lookup import get_user
 from authz.control.paging import Page, read_page
 from authz.control.ports import Slice, Store, Unit, Written
@@ -30,6 +40,17 @@ from authz.identity.credential import (
 )
 from authz.identity.records import AccessKey, Status, User, fold_name
 from authz.identity.sealing import NONCE_SIZE, KeyRing
+from authz.identity.session import SESSION_KEY_PREFIX
+
+
+class Keep(Enum):
+    """The type of `KEEP`."""
+
+    KEEP = "keep"
+
+
+KEEP: Final = Keep.KEEP
+"""In place of a new expiry: leave it, for `None` is one, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +69,16 @@ class AccessKeys:
         store: Store,
         clock: Clock,
         ring: KeyRing,
+        check_policy: Callable[[str], object],
         *,
         root_access_key_id: str,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
+        """Take `check_policy`, which raises `ParseError` with the place of a mistake."""
         self._store = store
         self._clock = clock
         self._ring = ring
+        self._check_policy = check_policy
         self._root_access_key_id = root_access_key_id
         self._random_bytes = random_bytes
 
@@ -66,17 +90,21 @@ class AccessKeys:
         secret: Secret | None = None,
         description: str = "",
         status: Status = Status.ENABLED,
+        name: str = "",
+        policy: str = "",
+        expires_at: float | None = None,
     ) -> Written[CreatedAccessKey]:
         """Create an access key for a user; id and secret are generated unless chosen.
 
-        Raises `InvalidError` for a chosen id or secret that is not acceptable, `NotFoundError` for the user,
+        `policy` is a document that narrows it, `expires_at` when it ends (epoch seconds; `None`: never). Raises
+        `InvalidError` for what is not acceptable, `ParseError` for the document, `NotFoundError` for the user,
         and `ConflictError` when the id is taken or the user has `ACCESS_KEYS_PER_USER` already.
         """
-        check_description(description)
+        now = self._clock.now()
+        self._check(description, name, policy, expires_at, now)
         key_id, revealed = self._credential(access_key_id, secret)
         nonce = self._random_bytes(NONCE_SIZE)
         sealed = self._ring.seal(revealed.reveal().encode(), key_id.encode(), nonce)
-        now = self._clock.now()
 
         async def change(unit: Unit) -> CreatedAccessKey:
             user = await get_user(unit, user_name)
@@ -89,6 +117,9 @@ class AccessKeys:
                 status=status,
                 created_at=now,
                 description=description,
+                name=name,
+                policy=policy,
+                expires_at=expires_at,
             )
             await unit.access_keys.add(key, sealed)
             return CreatedAccessKey(key, revealed)
@@ -122,9 +153,16 @@ class AccessKeys:
         user_name: str | None = None,
         status: Status | None = None,
         description: str | None = None,
+        name: str | None = None,
+        policy: str | None = None,
+        expires_at: float | Keep | None = KEEP,
     ) -> Written[AccessKey]:
-        """Change what is given and nothing else. Raises `NotFoundError`."""
-        check_description(description or "")
+        """Change what is given and nothing else; `policy` empty takes it away, `expires_at` `None` is never.
+
+        Raises as `create` does.
+        """
+        ends = None if expires_at is KEEP else expires_at
+        self._check(description or "", name or "", policy or "", ends, self._clock.now())
 
         async def change(unit: Unit) -> AccessKey:
             old = await _get(unit, access_key_id, user_name)
@@ -132,6 +170,9 @@ class AccessKeys:
                 old,
                 status=status or old.status,
                 description=old.description if description is None else description,
+                name=old.name if name is None else name,
+                policy=old.policy if policy is None else policy,
+                expires_at=old.expires_at if expires_at is KEEP else expires_at,
             )
             if new != old:
                 await unit.access_keys.replace(old, new)
@@ -151,6 +192,16 @@ class AccessKeys:
 
         return await self._store.write(change)
 
+    def _check(
+        self, description: str, name: str, policy: str, expires_at: float | None, now: float
+    ) -> None:
+        check_description(description)
+        check_key_name(name)
+        if policy:
+            self._check_policy(policy)
+        if expires_at is not None:
+            check_key_expiry(expires_at, now)
+
     def _credential(self, access_key_id: str | None, secret: Secret | None) -> tuple[str, Secret]:
         if secret is not None and access_key_id is None:
             raise InvalidError("a secret of your own goes with an id of your own", field="secret")
@@ -159,6 +210,11 @@ class AccessKeys:
         if secret is None:
             secret = make_secret(self._random_bytes(SECRET_BYTES))
         check_access_key_id(access_key_id)
+        if access_key_id.startswith(SESSION_KEY_PREFIX):
+            raise InvalidError(
+                f"access key ids that begin with `{SESSION_KEY_PREFIX}` are those of sessions",
+                field="access_key_id",
+            )
         check_secret(secret)
         return access_key_id, secret
 

@@ -1,4 +1,4 @@
-"""Attachments: which policies apply to which users and groups.
+"""Attachments: which policies apply to which users, groups and roles.
 
 Attaching what is attached, or detaching what is not, is no error and changes nothing. Both are in force at
 once.
@@ -21,7 +21,7 @@ class Attachments:
     async def attach(
         self, policy_name: str, target_kind: TargetKind, target_name: str
     ) -> Written[Attachment]:
-        """Attach a policy to a user or group.
+        """Attach a policy to a user, group or role.
 
         Raises `NotFoundError`, and `ConflictError` when the target has `ATTACHMENTS_PER_TARGET` already.
         """
@@ -46,7 +46,7 @@ class Attachments:
     async def detach(
         self, policy_name: str, target_kind: TargetKind, target_name: str
     ) -> Written[Attachment]:
-        """Detach a policy from a user or group. Raises `NotFoundError` when either does not exist."""
+        """Detach a policy from a user, group or role. Raises `NotFoundError` when either does not exist."""
 
         async def change(unit: Unit) -> Attachment:
             policy = await get_policy(unit, policy_name)
@@ -61,7 +61,7 @@ class Attachments:
     async def list_of_target(
         self, target_kind: TargetKind, target_name: str, *, page_size: int = 0, page_token: str = ""
     ) -> Page[Attachment]:
-        """Return a page of what is attached to a user or group itself, ordered by the policy's name."""
+        """Return a page of what is attached to a user, group or role itself, ordered by the policy's name."""
 
         async def question(unit: Unit) -> Page[Attachment]:
             target = await get_target(unit, target_kind, target_name)
@@ -77,7 +77,7 @@ class Attachments:
     async def list_of_policy(
         self, policy_name: str, *, page_size: int = 0, page_token: str = ""
     ) -> Page[Attachment]:
-        """Return a page of what a policy is attached to: groups, then users, each ordered by name."""
+        """Return a page of what a policy is attached to: groups, roles, users, each ordered by name."""
 
         async def question(unit: Unit) -> Page[Attachment]:
             policy = await get_policy(unit, policy_name)
@@ -87,14 +87,14 @@ class Attachments:
         return await self._store.read(question)
 
 
-_GROUPS_FIRST = (TargetKind.GROUP, TargetKind.USER)
+_IN_ORDER = tuple(sorted(TargetKind))
 
 
 async def _targets(unit: Unit, policy: ManagedPolicy, part: Slice) -> list[Attachment]:
     """Read on from `part.after`, which is a kind and a folded name (`_target_place`)."""
     kind_seen, _, name_seen = part.after.partition("/")
     found: list[Attachment] = []
-    for kind in _GROUPS_FIRST:
+    for kind in _IN_ORDER:
         if kind.value >= kind_seen and len(found) < part.limit:
             after = name_seen if kind.value == kind_seen else ""
             rest = Slice(after, part.limit - len(found))

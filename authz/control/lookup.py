@@ -5,6 +5,7 @@ ever reaches one.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from authz.control.limits import check_resource
@@ -14,13 +15,16 @@ from authz.identity.credential import check_name
 from authz.identity.records import (
     Group,
     ManagedPolicy,
+    PolicyRef,
     PolicyVersion,
     ResourcePolicy,
+    Role,
     TargetKind,
     User,
 )
 
-R = TypeVar("R", User, Group, ManagedPolicy)
+R = TypeVar("R", User, Group, Role, ManagedPolicy)
+B = TypeVar("B", User, Role)
 Find = Callable[[str], Awaitable[R | None]]
 
 
@@ -32,6 +36,11 @@ async def get_user(unit: Unit, name: str, *, field: str = "user_name") -> User:
 async def get_group(unit: Unit, name: str, *, field: str = "group_name") -> Group:
     """Return the group of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
     return await _get(unit.groups.find, "group", name, field)
+
+
+async def get_role(unit: Unit, name: str, *, field: str = "role_name") -> Role:
+    """Return the role of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
+    return await _get(unit.roles.find, "role", name, field)
 
 
 async def get_policy(unit: Unit, name: str, *, field: str = "policy_name") -> ManagedPolicy:
@@ -64,9 +73,18 @@ async def _get(find: Find[R], what: str, name: str, field: str) -> R:
     return record
 
 
-async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group:
-    """Return the user or group of this name; raises as the others do."""
-    return await (get_user if kind is TargetKind.USER else get_group)(unit, name)
+async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group | Role:
+    """Return the user, group or role of this name; raises as the others do."""
+    if kind is TargetKind.USER:
+        return await get_user(unit, name)
+    return await (get_group if kind is TargetKind.GROUP else get_role)(unit, name)
+
+
+async def bounded(unit: Unit, record: B, policy_name: str, *, field: str = "policy_name") -> B:
+    """Return a user or role with this policy as its permissions boundary; raises as `get_policy`."""
+    policy = await get_policy(unit, policy_name, field=field)
+    ref = PolicyRef(id=policy.id, name=policy.name, origin=policy.origin)
+    return replace(record, boundary=ref)
 
 
 async def require_free(find: Find[R], what: str, name: str) -> None:

@@ -4,7 +4,7 @@ A document is kept byte for byte as its author sent it; that it says something i
 injected (formats are another room). A version that is put in force (AWS: the default version) is so at once
 wherever the policy is attached, or is a permissions boundary. Deleting one that is attached is refused, as in
 AWS, unless the caller says `cascade`; one that is a boundary is never deleted, for that would widen what users
-may do. Those that come with the software are read-only.
+or roles may do. Those that come with the software are read-only.
 """
 
 import secrets
@@ -30,7 +30,7 @@ from authz.identity.credential import (
     check_name,
     make_record_id,
 )
-from authz.identity.records import ManagedPolicy, TargetKind, fold_name
+from authz.identity.records import ManagedPolicy, Role, TargetKind, User, fold_name
 
 
 class Policies:
@@ -255,8 +255,11 @@ async def _require_unattached(unit: Unit, policy: ManagedPolicy) -> None:
 
 
 async def _require_no_boundary(unit: Unit, policy: ManagedPolicy) -> None:
-    bounded = await unit.users.list_bounded_by(policy.id, ONE)
-    if bounded:
-        raise InUseError(
-            f"policy {quote(policy.name)} is the permissions boundary of user {quote(bounded[0].name)}"
-        )
+    found: dict[str, Sequence[User | Role]] = {
+        "user": await unit.users.list_bounded_by(policy.id, ONE),
+        "role": await unit.roles.list_bounded_by(policy.id, ONE),
+    }
+    for kind, bounded in found.items():
+        if bounded:
+            holder = f"{kind} {quote(bounded[0].name)}"
+            raise InUseError(f"policy {quote(policy.name)} is the permissions boundary of {holder}")

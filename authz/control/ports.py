@@ -21,6 +21,8 @@ from authz.identity.records import (
     ManagedPolicy,
     PolicyVersion,
     ResourcePolicy,
+    RevokedSession,
+    Role,
     TargetKind,
     User,
 )
@@ -131,6 +133,34 @@ class GroupRecords(Protocol):
         ...
 
 
+class RoleRecords(Protocol):
+    """Roles, ordered by folded name."""
+
+    async def find(self, name: str) -> Role | None:
+        """Return the role of this name, ignoring case."""
+        ...
+
+    async def list(self, part: Slice) -> Sequence[Role]:
+        """Return roles whose folded name is after `part.after`."""
+        ...
+
+    async def add(self, role: Role) -> None:
+        """Store a new role, whose name is free."""
+        ...
+
+    async def replace(self, old: Role, new: Role) -> None:
+        """Store `new` in place of `old`, which has the same id and name."""
+        ...
+
+    async def remove(self, role: Role) -> None:
+        """Delete a role that nothing refers to any more."""
+        ...
+
+    async def list_bounded_by(self, policy_id: str, part: Slice) -> Sequence[Role]:
+        """Return roles whose permissions boundary is this policy, ordered by folded name."""
+        ...
+
+
 class AccessKeyRecords(Protocol):
     """Access keys, ordered by id; case matters."""
 
@@ -219,19 +249,39 @@ class ResourcePolicyRecords(Protocol):
         ...
 
 
+class RevokedSessionRecords(Protocol):
+    """Sessions that ended before their time."""
+
+    async def find(self, access_key_id: str) -> RevokedSession | None:
+        """Return what is remembered of the session with exactly this access key id."""
+        ...
+
+    async def count(self) -> int:
+        """Return how many are remembered."""
+        ...
+
+    async def add(self, session: RevokedSession) -> None:
+        """Remember a revoked session, which is not yet."""
+        ...
+
+    async def remove_expired(self, now: float) -> None:
+        """Forget some of those whose time is over at `now`; that changes nothing for anybody."""
+        ...
+
+
 class AttachmentRecords(Protocol):
-    """Which policies are attached to which users and groups, by their ids."""
+    """Which policies are attached to which users, groups and roles, by their ids."""
 
     async def list_of_target(
         self, kind: TargetKind, target_id: str, part: Slice
     ) -> Sequence[Attachment]:
-        """Return what is attached to a user or group, ordered by the policy's folded name."""
+        """Return what is attached to a user, group or role, ordered by the policy's folded name."""
         ...
 
     async def list_of_policy(
         self, kind: TargetKind, policy_id: str, part: Slice
     ) -> Sequence[Attachment]:
-        """Return the users, or the groups, that a policy is attached to, ordered by their folded name."""
+        """Return the targets of one kind that a policy is attached to, ordered by their folded name."""
         ...
 
     async def attach(self, policy_id: str, kind: TargetKind, target_id: str) -> None:
@@ -243,7 +293,7 @@ class AttachmentRecords(Protocol):
         ...
 
     async def detach_target(self, kind: TargetKind, target_id: str) -> None:
-        """Detach everything from a user or group."""
+        """Detach everything from a user, group or role."""
         ...
 
     async def detach_policy(self, policy_id: str) -> None:
@@ -259,9 +309,13 @@ class Unit(Protocol):
     @property
     def groups(self) -> GroupRecords: ...  # noqa: D102
     @property
+    def roles(self) -> RoleRecords: ...  # noqa: D102
+    @property
     def access_keys(self) -> AccessKeyRecords: ...  # noqa: D102
     @property
     def policies(self) -> PolicyRecords: ...  # noqa: D102
+    @property
+    def revoked_sessions(self) -> RevokedSessionRecords: ...  # noqa: D102
     @property
     def resource_policies(self) -> ResourcePolicyRecords: ...  # noqa: D102
     @property

@@ -13,16 +13,17 @@ from dataclasses import replace
 
 from authz.clock import Clock
 from authz.control.limits import check_tags
-from authz.control.lookup import get_policy, get_user, require_free, require_unused
+from authz.control.lookup import bounded, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
+from authz.control.sessions import void_before
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
     check_name,
     make_record_id,
 )
-from authz.identity.records import PolicyRef, Status, TargetKind, User, fold_name
+from authz.identity.records import Status, TargetKind, User, fold_name
 
 
 class Users:
@@ -62,7 +63,7 @@ class Users:
             new = (
                 user
                 if boundary is None
-                else await _bounded(unit, user, boundary, "permissions_boundary")
+                else await bounded(unit, user, boundary, field="permissions_boundary")
             )
             await unit.users.add(new)
             return new
@@ -91,6 +92,8 @@ class Users:
     ) -> Written[User]:
         """Change what is given and nothing else; `tags` as a whole.
 
+        Disabling ends the user's sessions for good.
+
         Raises `NotFoundError`, and `ConflictError` when the new name is taken.
         """
         if new_name is not None:
@@ -105,6 +108,8 @@ class Users:
                 status=status or old.status,
                 tags=old.tags if tags is None else dict(tags),
             )
+            if new.status is Status.DISABLED and old.status is not Status.DISABLED:
+                new = replace(new, sessions_void_before=void_before(old, self._clock.now()))
             if fold_name(new.name) != fold_name(old.name):
                 await require_free(unit.users.find, "user", new.name)
             if new != old:
@@ -118,7 +123,7 @@ class Users:
 
         async def change(unit: Unit) -> User:
             old = await get_user(unit, user_name)
-            new = await _bounded(unit, old, policy_name, "policy_name")
+            new = await bounded(unit, old, policy_name)
             if new != old:
                 await unit.users.replace(old, new)
             return new
@@ -150,12 +155,6 @@ class Users:
             return user
 
         return await self._store.write(change)
-
-
-async def _bounded(unit: Unit, user: User, policy_name: str, field: str) -> User:
-    policy = await get_policy(unit, policy_name, field=field)
-    ref = PolicyRef(id=policy.id, name=policy.name, origin=policy.origin)
-    return replace(user, boundary=ref)
 
 
 async def _require_unused(unit: Unit, user: User) -> None:

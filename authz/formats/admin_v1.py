@@ -15,6 +15,7 @@ from typing import Final
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from authz.control.access_keys import KEEP, Keep
 from authz.errors import InvalidError, quote
 from authz.identity.credential import Secret
 from authz.identity.records import (
@@ -48,6 +49,8 @@ STATUSES: Final[Mapping[Status, status_pb2.Status]] = {
     Status.DISABLED: status_pb2.STATUS_DISABLED,
 }
 
+_CHANGEABLE_OF_KEY: Final = frozenset({"status", "description", "name", "expire_time", "policy"})
+
 AnyTargeted = (
     attachment_service_pb2.AttachPolicyRequest
     | attachment_service_pb2.DetachPolicyRequest
@@ -66,12 +69,15 @@ class UserChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKeyChange:
-    """What an update of an access key changes; `None` is left as it is."""
+    """What an update of an access key changes; `None` is left as it is, an expiry at `KEEP`."""
 
     id: str
     user_name: str
     status: Status | None
     description: str | None
+    name: str | None
+    policy: str | None
+    expires_at: float | Keep | None
 
 
 # --- requests → values ---
@@ -111,14 +117,26 @@ def parse_access_key_change(
     message: access_key_service_pb2.UpdateAccessKeyRequest,
 ) -> AccessKeyChange:
     """Read an `UpdateAccessKeyRequest`."""
-    paths = parse_mask(message.update_mask, frozenset({"status", "description"}))
+    paths = parse_mask(message.update_mask, _CHANGEABLE_OF_KEY)
     key = message.access_key
     return AccessKeyChange(
         id=key.id,
         user_name=key.user_name,
         status=_changed_status(key.status, "access_key.status") if "status" in paths else None,
         description=key.description if "description" in paths else None,
+        name=key.name if "name" in paths else None,
+        policy=key.policy if "policy" in paths else None,
+        expires_at=parse_expiry(key) if "expire_time" in paths else KEEP,
     )
+
+
+def parse_expiry(
+    message: access_key_service_pb2.AccessKey | access_key_service_pb2.CreateAccessKeyRequest,
+) -> float | None:
+    """Return until when an access key signs, in epoch seconds; `None`, where no time is set, for ever."""
+    if not message.HasField("expire_time"):
+        return None
+    return message.expire_time.seconds + message.expire_time.nanos / 1e9
 
 
 def parse_group_status(message: group_service_pb2.UpdateGroupRequest) -> Status:
@@ -135,12 +153,14 @@ def _changed_status(number: int, field: str) -> Status:
 
 
 def find_target(message: AnyTargeted) -> tuple[TargetKind, str] | None:
-    """Return the user or group a request names, `None` when it names neither."""
+    """Return the user, group or role a request names, `None` when it names none."""
     # A set oneof field may be empty text; that is a bad name, not a missing one.
     if message.HasField("user_name"):
         return TargetKind.USER, message.user_name
     if message.HasField("group_name"):
         return TargetKind.GROUP, message.group_name
+    if message.HasField("role_name"):
+        return TargetKind.ROLE, message.role_name
     return None
 
 
@@ -148,10 +168,10 @@ def parse_target(
     message: attachment_service_pb2.AttachPolicyRequest
     | attachment_service_pb2.DetachPolicyRequest,
 ) -> tuple[TargetKind, str]:
-    """Return the user or group a request names."""
+    """Return the user, group or role a request names."""
     target = find_target(message)
     if target is None:
-        raise InvalidError("name a user or a group", field="target")
+        raise InvalidError("name a user, a group or a role", field="target")
     return target
 
 
@@ -178,14 +198,20 @@ def render_user(user: User, account: str) -> user_service_pb2.User:
     )
 
 
-def render_access_key(key: AccessKey) -> access_key_service_pb2.AccessKey:
-    """Write the public half of an access key."""
+def render_access_key(
+    key: AccessKey, *, with_policy: bool = True
+) -> access_key_service_pb2.AccessKey:
+    """Write the public half of an access key, with its policy for those who may see it."""
     return access_key_service_pb2.AccessKey(
         id=key.id,
         user_name=key.user_name,
         status=STATUSES[key.status],
         description=key.description,
         create_time=render_time(key.created_at),
+        name=key.name,
+        expire_time=None if key.expires_at is None else render_time(key.expires_at),
+        policy=key.policy if with_policy else "",
+        is_narrowed=bool(key.policy),
     )
 
 
@@ -211,12 +237,8 @@ def render_group(group: Group, account: str) -> group_service_pb2.Group:
 
 def render_attachment(attachment: Attachment) -> attachment_service_pb2.Attachment:
     """Write an attachment."""
-    message = attachment_service_pb2.Attachment(policy_name=attachment.policy_name)
-    if attachment.target_kind is TargetKind.USER:
-        message.user_name = attachment.target_name
-    else:
-        message.group_name = attachment.target_name
-    return message
+    target = {f"{attachment.target_kind.value}_name": attachment.target_name}
+    return attachment_service_pb2.Attachment(policy_name=attachment.policy_name, **target)
 
 
 def render_time(seconds: float) -> Timestamp:

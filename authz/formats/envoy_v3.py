@@ -136,11 +136,11 @@ class AllowedAnswers:
         self,
         decision_id: str,
         key: tuple[object, ...],
-        describe: Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]],
+        describe: Callable[[str], tuple[Mapping[str, str | None], Mapping[str, str]]],
     ) -> bytes:
         """Return the answer whose headers for the upstream and metadata `describe` gives for a decision id.
 
-        `key` stands for everything they hold besides the id.
+        A header that is `None` is removed from the request. `key` stands for all they hold besides the id.
         """
         template = self._templates.get(key)
         if template is None:
@@ -151,10 +151,13 @@ class AllowedAnswers:
         return template.replace(self._mark_bytes, decision_id.encode())
 
     @staticmethod
-    def _make(headers: Mapping[str, str], metadata: Mapping[str, str]) -> bytes:
+    def _make(headers: Mapping[str, str | None], metadata: Mapping[str, str]) -> bytes:
         response = external_auth_pb2.CheckResponse()
         response.status.code = code_pb2.OK
         for name, value in headers.items():
+            if value is None:
+                response.ok_response.headers_to_remove.append(name)
+                continue
             option = response.ok_response.headers.add(append_action=OVERWRITE)
             option.header.key = name
             option.header.value = value

@@ -16,6 +16,7 @@ from authz.formats.iam_json import (
     RESOURCE_POLICY,
     SERVICE_ACCOUNT_POLICY,
     SESSION_POLICY,
+    TRUST_POLICY,
     DocumentKind,
     parse_policy,
 )
@@ -32,6 +33,7 @@ SARIF_SCHEMA: Final = (
 DOCUMENT_KINDS: Final[dict[PolicyKind, DocumentKind]] = {
     PolicyKind.IDENTITY: IDENTITY_POLICY,
     PolicyKind.RESOURCE: RESOURCE_POLICY,
+    PolicyKind.TRUST: TRUST_POLICY,
     PolicyKind.SESSION: SESSION_POLICY,
     PolicyKind.SERVICE_ACCOUNT: SERVICE_ACCOUNT_POLICY,
 }

@@ -22,11 +22,17 @@ from authz.policy.model import Condition, Effect, Policy, PrincipalElement, Quan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentKind:
-    """What a document is for: how many bytes it may have, and whether its statements name principals."""
+    """What a document is for: how many bytes it may have, and what its statements name.
+
+    Without `has_resource` they are about the one thing that the document belongs to; `service` is the only one
+    whose actions it may name, empty for any.
+    """
 
     name: str
     byte_limit: int
     has_principal: bool = False
+    has_resource: bool = True
+    service: str = ""
 
 
 IDENTITY_POLICY: Final = DocumentKind(name="an identity policy", byte_limit=20_480)
@@ -35,6 +41,14 @@ RESOURCE_POLICY: Final = DocumentKind(
     name="a resource policy", byte_limit=20_480, has_principal=True
 )
 """Bucket policies (AWS and MinIO: 20 KiB)."""
+TRUST_POLICY: Final = DocumentKind(
+    name="a trust policy",
+    byte_limit=4_096,
+    has_principal=True,
+    has_resource=False,
+    service="sts",
+)
+"""Who may assume a role (AWS: 2,048 characters, on request 4,096)."""
 SESSION_POLICY: Final = DocumentKind(name="a session policy", byte_limit=2_048)
 """Inline policies of `AssumeRole…` (AWS and MinIO)."""
 SERVICE_ACCOUNT_POLICY: Final = DocumentKind(name="a service account's policy", byte_limit=4_096)
@@ -209,7 +223,14 @@ def _parse_statement(value: Any, place: str, kind: DocumentKind) -> Statement:
     members = _parse_members(value, place, _STATEMENT_ELEMENTS)
     effect = _parse_effect(members, place)
     actions, not_actions = _parse_either(members, "Action", place, _parse_action)
-    resources, not_resources = _parse_resources(members, place, actions, not_actions=not_actions)
+    if kind.service:
+        _require_service(("NotAction",) if not_actions else actions, place, kind)
+    if kind.has_resource:
+        resources, not_resources = _parse_resources(
+            members, place, actions, not_actions=not_actions
+        )
+    else:
+        resources, not_resources = _parse_no_resource(members, place, kind), False
     return Statement(
         sid=_parse_text(members.get("Sid", ""), f"{place}.Sid"),
         effect=effect,
@@ -250,6 +271,22 @@ def _parse_action(value: Any, place: str) -> str:
     if not _ACTION.fullmatch(text):
         raise ParseError(f"{quote(text)} is not an action such as `s3:GetObject`", place=place)
     return text
+
+
+def _require_service(actions: tuple[str, ...], place: str, kind: DocumentKind) -> None:
+    for action in actions:
+        if not action.lower().startswith(f"{kind.service}:"):
+            problem = f"{kind.name} has only `{kind.service}:` actions, not {quote(action)}"
+            raise ParseError(problem, place=place)
+
+
+def _parse_no_resource(members: dict[str, Any], place: str, kind: DocumentKind) -> tuple[str, ...]:
+    for element in ("Resource", "NotResource"):
+        if element in members:
+            raise ParseError(
+                f"{kind.name} has no `{element}`: it is about what it belongs to", place=place
+            )
+    return ("*",)
 
 
 def _parse_resource(value: Any, place: str) -> str:

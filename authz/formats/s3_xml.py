@@ -7,11 +7,10 @@ refused it does not.
 Source: Amazon S3 API reference, "Error Responses" (REST error responses, list of error codes), "PolicyStatus".
 """
 
-import re
 from typing import Final
-from xml.sax.saxutils import escape
 
 from authz.errors import ParseError
+from authz.formats.xml_text import xml_text
 
 STATUS: Final = {
     "AccessDenied": 403,
@@ -49,9 +48,6 @@ OTHER_STATUS: Final = 403
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-# What XML 1.0 cannot hold even escaped (section 2.2, Char).
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 class S3RequestError(ParseError):
     """A request that means nothing, or could mean two things; `code` is S3's, `status` its HTTP status."""
@@ -71,8 +67,8 @@ def render_error(code: str, message: str, resource: str, request_id: str) -> byt
     """Render the error document; `resource` is the path as the client sent it."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{_text(code)}</Code><Message>{_text(message)}</Message>"
-        f"<Resource>{_text(resource)}</Resource><RequestId>{_text(request_id)}</RequestId></Error>"
+        f"<Error><Code>{xml_text(code)}</Code><Message>{xml_text(message)}</Message>"
+        f"<Resource>{xml_text(resource)}</Resource><RequestId>{xml_text(request_id)}</RequestId></Error>"
     ).encode()
 
 
@@ -86,7 +82,3 @@ def render_policy_status(*, is_public: bool) -> bytes:
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<PolicyStatus xmlns="{NAMESPACE}"><IsPublic>{value}</IsPublic></PolicyStatus>'
     ).encode()
-
-
-def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text), {"\r": "&#13;"})

@@ -18,6 +18,7 @@ from authz.identity.records import NAME_LIMIT
 
 USER_ID_PREFIX: Final = "AIDA"
 GROUP_ID_PREFIX: Final = "AGPA"
+ROLE_ID_PREFIX: Final = "AROA"
 POLICY_ID_PREFIX: Final = "ANPA"
 ACCESS_KEY_ID_PREFIX: Final = "AKIA"
 
@@ -90,7 +91,7 @@ def make_record_id(prefix: str, random_bytes: bytes) -> str:
 
 
 def check_name(name: str, *, field: str = "name") -> None:
-    """Refuse a user, group or policy name that is not acceptable; raises `InvalidError` for `field`.
+    """Refuse a user, group, role or policy name that is not acceptable; raises `InvalidError` for `field`.
 
     1 to `NAME_LIMIT` characters, no `=`, no `,`, no invisible or control characters, no spaces at the edges.
     """

@@ -1,4 +1,4 @@
-"""The stored records that become principals: users, groups, access keys, managed policies, attachments.
+"""The stored records that become principals: users, groups, roles, access keys, policies, attachments.
 
 Frozen values shared by both planes. Names keep the case their author gave them; `name_key` is what they are
 compared by (`fold_name`), so that `Alice` and `alice` are one name in every database, as in AWS.
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 NAME_LIMIT: Final = 128
-"""Longest user, group or policy name in characters (IAM: 64 for users, 128 for others; MinIO: unbounded)."""
+"""Longest user, group, role or policy name in characters (IAM: 64 or 128; MinIO: unbounded)."""
 
 
 def fold_name(name: str) -> str:
@@ -32,7 +32,8 @@ class Status(StrEnum):
 class User:
     """A person or application. `id` (`AIDA…`) is its incarnation: a recreated user has another one.
 
-    `boundary` is the managed policy that is its permissions boundary. Times are epoch seconds, UTC.
+    `boundary` is the managed policy that is its permissions boundary. Sessions issued before
+    `sessions_void_before` have ended. Times are epoch seconds, UTC.
     """
 
     id: str
@@ -41,6 +42,7 @@ class User:
     created_at: float
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary: "PolicyRef | None" = None
+    sessions_void_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +55,38 @@ class Group:
     created_at: float
 
 
+ROLE_DURATION_DEFAULT: Final = 3600
+"""How long sessions of a role last at most where nothing is said, in seconds (AWS)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What those whom its `trust` names become for a session (`id`: `AROA…`); it has no credentials of its own.
+
+    `trust` is a policy document, byte for byte as it was sent: who may assume the role. `max_session_duration`
+    is in seconds; a role's own maximum, beside the site's. Sessions issued before `sessions_void_before` have
+    ended.
+    """
+
+    id: str
+    name: str
+    trust: str
+    created_at: float
+    description: str = ""
+    max_session_duration: int = ROLE_DURATION_DEFAULT
+    tags: Mapping[str, str] = field(default_factory=dict)
+    boundary: "PolicyRef | None" = None
+    sessions_void_before: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """A credential's public half: id, owner (user id and name) and status. The secret is never in it."""
+    """A credential's public half: id, owner (user id and name) and status. The secret is never in it.
+
+    With a `policy` of its own (a document; empty for none) it is what MinIO calls a restricted service account:
+    it may do what its owner may do at the moment and that policy allows. From `expires_at` on (epoch seconds)
+    it signs no more; `None` is never.
+    """
 
     id: str
     user_id: str
@@ -63,6 +94,9 @@ class AccessKey:
     status: Status
     created_at: float
     description: str = ""
+    name: str = ""
+    policy: str = ""
+    expires_at: float | None = None
 
 
 class PolicyOrigin(StrEnum):
@@ -127,16 +161,25 @@ class ResourcePolicy:
     updated_at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokedSession:
+    """A session that ended before its time, by its access key id; forgotten once its time is over."""
+
+    access_key_id: str
+    expires_at: float
+
+
 class TargetKind(StrEnum):
     """What a policy can be attached to."""
 
     USER = "user"
     GROUP = "group"
+    ROLE = "role"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A policy bound to a user or group, by name."""
+    """A policy bound to a user, group or role, by name."""
 
     policy_name: str
     target_kind: TargetKind

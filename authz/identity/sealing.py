@@ -18,6 +18,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authz.errors import ParseError, UnavailableError
 
@@ -79,6 +81,13 @@ class KeyRing:
             return cipher.decrypt(nonce, ciphertext, header + associated)
         except InvalidTag:
             raise UnsealError from None
+
+    def derive(self, purpose: bytes) -> dict[str, bytes]:
+        """Return, by the id of each key, the key that follows from it for `purpose` (HKDF-SHA256, RFC 5869)."""
+        return {
+            key_id: HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=purpose).derive(key)
+            for key_id, key in self._keys.items()
+        }
 
     def is_current(self, sealed: bytes) -> bool:
         """Tell whether the primary key sealed it; what it did not seal is resealed after a rotation."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from authz.policy.applicable import Applicable, as_applicable
 from authz.policy.compile import PolicySet
-from authz.policy.decision import NO_MATCH, NOT_ALLOWED_BY, ROOT, Decision
+from authz.policy.decision import NO_MATCH, NOT_ALLOWED_BY, ROOT, Decision, Layer
 from authz.policy.index import Entry, Found
 from authz.policy.principals import Naming
 from authz.policy.request import AccessRequest, PrincipalKind
@@ -19,6 +19,7 @@ from authz.policy.request import AccessRequest, PrincipalKind
 _USER: Final = PrincipalKind.USER
 _ROOT: Final = PrincipalKind.ROOT
 _ANONYMOUS: Final = PrincipalKind.ANONYMOUS
+_MAY_ASSUME: Final = (PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE)
 
 
 def decide(request: AccessRequest, policies: PolicySet | Applicable) -> Decision:
@@ -55,6 +56,27 @@ def decide(request: AccessRequest, policies: PolicySet | Applicable) -> Decision
 
     # 6. Everything else is denied.
     return NO_MATCH
+
+
+def decide_trust(request: AccessRequest, applicable: Applicable) -> Decision:
+    """Decide whether a role may be assumed, or tagged or named so; its trust policy is `applicable.resource`.
+
+    As any request about a resource, but that the trust policy must name who asks, if only by the account, and
+    that naming lifts nobody over the policies of its own credential. Root assumes no roles (AWS STS,
+    `AssumeRole`).
+    """
+    decision = decide(request, applicable)
+    if not decision.is_allowed:
+        return decision
+    trust = applicable.resource
+    is_trusted = trust is not None and _find_allow(request, trust) is not None
+    if request.principal.kind not in _MAY_ASSUME or not is_trusted:
+        return NO_MATCH
+    for policies in applicable.narrowing:
+        is_own = policies.layer is not Layer.PERMISSIONS_BOUNDARY
+        if is_own and _find_allow(request, policies) is None:
+            return NOT_ALLOWED_BY[policies.layer]
+    return decision
 
 
 def _decide_layers(request: AccessRequest, applicable: Applicable) -> Decision:

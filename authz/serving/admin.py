@@ -1,4 +1,4 @@
-"""Administrators ask (`authz.admin.v1`): keep users, keys, groups, policies and where they hold.
+"""Administrators ask (`authz.admin.v1`): keep users, keys, groups, roles, policies and where they hold.
 
 Every method goes the same way: read the message, look up what it needs
 (`serving/admin_requirements.py`), pass the gate, then call the use-case (`serving/admin_handlers.py`). The way
@@ -16,14 +16,20 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from authz.access.entries import KeyEntry
+from authz.errors import ForbiddenError
 from authz.formats.authz_v1 import parse_message
-from authz.policy.request import Principal, Values
+from authz.identity.records import TargetKind, fold_name
+from authz.policy.arn import user_arn
+from authz.policy.request import Values
 from authz.serving.admin_requirements import (
     BOUNDARY_KEY,
+    CALLER,
     PACKAGE,
-    bounded_user_of,
+    bounded_of,
     facts_of,
     find_requirement,
+    keys_owner_of,
     needed_for_tags,
     resource_of,
 )
@@ -35,6 +41,8 @@ from authz.wire.authz.admin.v1 import (
     group_service_pb2,
     policy_service_pb2,
     resource_policy_service_pb2,
+    role_service_pb2,
+    session_service_pb2,
     user_service_pb2,
 )
 
@@ -44,19 +52,24 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         user_service_pb2,
         access_key_service_pb2,
         group_service_pb2,
+        role_service_pb2,
         policy_service_pb2,
         resource_policy_service_pb2,
         attachment_service_pb2,
+        session_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 """The services of `authz.admin.v1`."""
 
 Handler = Callable[..., Awaitable[Message]]
-"""One method behind the gate: its request → its answer. Those of `TAKING_CALLER` take who calls besides."""
+"""One method behind the gate: its request → its answer.
+
+Those about the caller, and those of `TAKING_CALLER`, take its `KeyEntry` besides.
+"""
 
 FindBoundary = Callable[[str], Awaitable[str]]
-"""A user's name → the ARN of its permissions boundary, empty for none and for no such user."""
+"""A name → the ARN of the permissions boundary of what it names, empty for none and for what is not there."""
 
 TAKING_CALLER: Final = frozenset({f"/{PACKAGE}.ResourcePolicyService/PutResourcePolicy"})
 """Methods that are something else for root."""
@@ -77,8 +90,9 @@ class AdminGate(Protocol):
         *,
         also: Sequence[str] = (),
         find_facts: FindFacts = no_facts,
-    ) -> Principal:
-        """Return who calls, once they have proved it and may do all this; raises what refuses the call."""
+        needs_allow: bool = True,
+    ) -> KeyEntry:
+        """Return what signed the call, once it is proved and may do all this; raises what refuses the call."""
         ...
 
 
@@ -90,7 +104,7 @@ class AdminSurface:
         gate: AdminGate,
         account: str,
         handlers: Iterable[object],
-        find_boundary: FindBoundary,
+        find_boundary: Mapping[TargetKind, FindBoundary],
     ) -> None:
         """Serve what `handlers` have methods for: `CreateUser` is the method `create_user` of one of them."""
         self._gate = gate
@@ -107,6 +121,7 @@ class AdminSurface:
             request = parse_message(kind, raw)
             needed = find_requirement(path, request)
             resource = resource_of(needed, request, self._account)
+            is_own = needed.kind == CALLER
             caller = await self._gate.admit(
                 call,
                 raw,
@@ -115,16 +130,31 @@ class AdminSurface:
                 resource,
                 also=needed_for_tags(path, request),
                 find_facts=lambda: self._find_facts(request),
+                needs_allow=not is_own,
             )
-            answer = await (handler(request, caller) if path in TAKING_CALLER else handler(request))
+            self._refuse_widening(caller, request)
+            takes_caller = is_own or path in TAKING_CALLER
+            answer = await (handler(request, caller) if takes_caller else handler(request))
             return answer.SerializeToString()
 
         return method
 
+    def _refuse_widening(self, caller: KeyEntry, request: Message) -> None:
+        # What ends, or may do less than its owner, must not make what lasts or may do it all.
+        is_lesser = caller.is_narrowed or caller.expires_at is not None
+        owner = keys_owner_of(request) if is_lesser else None
+        # Compared as the store compares names: no other spelling reaches the owner's keys past this.
+        own_arn = caller.owner.principal.arn
+        if owner is not None and fold_name(user_arn(self._account, owner)) == fold_name(own_arn):
+            raise ForbiddenError(
+                "a credential that ends or has a policy of its own may not change its owner's access keys"
+            )
+
     async def _find_facts(self, request: Message) -> Mapping[str, Values]:
         facts = facts_of(request, self._account)
-        user_name = bounded_user_of(request)
-        boundary = await self._find_boundary(user_name) if user_name else ""
+        kind, name = bounded_of(request) or (None, "")
+        find = self._find_boundary.get(kind) if kind else None
+        boundary = await find(name) if find else ""
         return {**facts, BOUNDARY_KEY: (boundary,)} if boundary else facts
 
 

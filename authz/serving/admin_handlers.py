@@ -16,6 +16,7 @@ from authz.errors import NotFoundError
 from authz.formats.admin_v1 import (
     arn_of_policy,
     parse_access_key_change,
+    parse_expiry,
     parse_group_status,
     parse_status,
     parse_user_change,
@@ -143,6 +144,9 @@ class AccessKeyHandlers:
             access_key_id=request.access_key_id or None,
             secret=secret,
             description=request.description,
+            name=request.name,
+            policy=request.policy,
+            expires_at=parse_expiry(request),
         )
         return render_secret(made.value.key, made.value.secret, made.revision)
 
@@ -161,7 +165,7 @@ class AccessKeyHandlers:
         await self._demand_owner(request.user_name)
         page = await self._access_keys.list(request.user_name, **parse_page(request))
         return keys_wire.ListAccessKeysResponse(
-            access_keys=[render_access_key(key) for key in page.items],
+            access_keys=[render_access_key(key, with_policy=False) for key in page.items],
             next_page_token=page.next_page_token,
         )
 
@@ -177,9 +181,12 @@ class AccessKeyHandlers:
             user_name=change.user_name,
             status=change.status,
             description=change.description,
+            name=change.name,
+            policy=change.policy,
+            expires_at=change.expires_at,
         )
-        answer = keys_wire.UpdateAccessKeyResponse
-        return answer(access_key=render_access_key(made.value), revision=made.revision)
+        access_key = render_access_key(made.value, with_policy=change.policy is not None)
+        return keys_wire.UpdateAccessKeyResponse(access_key=access_key, revision=made.revision)
 
     async def delete_access_key(
         self, request: keys_wire.DeleteAccessKeyRequest

@@ -10,12 +10,14 @@ Not here: users, keys and groups (`admin_handlers.py`), and whether a document i
 import asyncio
 from typing import Final
 
+from authz.access.entries import KeyEntry
 from authz.clock import Clock
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.paging import Page
 from authz.control.policies import Policies
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
 from authz.control.users import Users
 from authz.formats.admin_v1 import find_target, parse_target, render_attachment
 from authz.formats.admin_v1_policies import (
@@ -27,7 +29,7 @@ from authz.formats.admin_v1_policies import (
 )
 from authz.formats.findings import find_findings
 from authz.identity.records import Attachment, TargetKind
-from authz.policy.request import Principal, PrincipalKind
+from authz.policy.request import PrincipalKind
 from authz.policy.validate import PolicyKind
 from authz.serving.admin_fields import demand_spelling, parse_page
 from authz.wire.authz.admin.v1 import attachment_service_pb2 as attachments_wire
@@ -183,11 +185,13 @@ class ResourcePolicyHandlers:
         self._advice = Advice(clock)
 
     async def put_resource_policy(
-        self, request: resources_wire.PutResourcePolicyRequest, caller: Principal
+        self, request: resources_wire.PutResourcePolicyRequest, caller: KeyEntry
     ) -> resources_wire.PutResourcePolicyResponse:
         """Set the policy of a resource."""
         made = await self._resource_policies.put(
-            request.resource, request.document, is_root=caller.kind is PrincipalKind.ROOT
+            request.resource,
+            request.document,
+            is_root=caller.acting.principal.kind is PrincipalKind.ROOT,
         )
         return resources_wire.PutResourcePolicyResponse(
             resource_policy=render_resource_policy(made.value),
@@ -229,12 +233,20 @@ class AttachmentHandlers:
     """The methods of `AttachmentService`."""
 
     def __init__(
-        self, attachments: Attachments, users: Users, groups: Groups, policies: Policies
+        self,
+        attachments: Attachments,
+        users: Users,
+        groups: Groups,
+        roles: Roles,
+        policies: Policies,
     ) -> None:
         self._attachments = attachments
-        self._users = users
-        self._groups = groups
         self._policies = policies
+        self._targets: dict[TargetKind, Users | Groups | Roles] = {
+            TargetKind.USER: users,
+            TargetKind.GROUP: groups,
+            TargetKind.ROLE: roles,
+        }
 
     async def attach_policy(
         self, request: attachments_wire.AttachPolicyRequest
@@ -261,7 +273,7 @@ class AttachmentHandlers:
     async def list_attachments(
         self, request: attachments_wire.ListAttachmentsRequest
     ) -> attachments_wire.ListAttachmentsResponse:
-        """Return a page of the attachments of a user, a group or a policy."""
+        """Return a page of the attachments of a user, a group, a role or a policy."""
         page = await self._list(request)
         return attachments_wire.ListAttachmentsResponse(
             attachments=[render_attachment(one) for one in page.items],
@@ -279,8 +291,8 @@ class AttachmentHandlers:
         return await self._attachments.list_of_target(*target, **parse_page(request))
 
     async def _demand_target(self, kind: TargetKind, name: str) -> None:
-        of_kind = self._users if kind is TargetKind.USER else self._groups
-        demand_spelling(name, (await of_kind.get(name)).name, f"{kind.value}_name")
+        stored = await self._targets[kind].get(name)
+        demand_spelling(name, stored.name, f"{kind.value}_name")
 
     async def _demand_policy(self, name: str) -> None:
         demand_spelling(name, (await self._policies.get(name)).name, "policy_name")

@@ -10,26 +10,35 @@ policy) has a row for each kind.
 Sources: AWS, "Service Authorization Reference: IAM"; MinIO, "Policy Management: admin actions".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import Message
 
+from authz.control.limits import SESSION_DURATION_DEFAULT
 from authz.errors import InvalidError
+from authz.formats.admin_v1 import find_target
 from authz.formats.admin_v1_policies import HolderKind, parse_holder
-from authz.policy.arn import ANY, canned_policy_arn, group_arn, policy_arn, user_arn
+from authz.formats.admin_v1_sessions import parse_duration
+from authz.identity.records import TargetKind
+from authz.policy.arn import ANY, canned_policy_arn, group_arn, policy_arn, role_arn, user_arn
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.request import Values
 
 PACKAGE: Final = "authz.admin.v1"
 
+CALLER: Final = "caller"
+"""The kind of a call that is about the caller's own credential."""
+
 
 class Requirement(NamedTuple):
     """What a call needs: AWS's action, MinIO's, and on what.
 
-    `kind` is `user`, `group` or `policy`; `name` is the request's field that holds the name, by a dotted path,
-    empty for all of the kind (the ARN ends after its slash, as in AWS). Of kind `resource`, the field holds the
-    ARN itself, and all of the kind is `*`.
+    `kind` is `user`, `group`, `role` or `policy`; `name` is the request's field that holds the name, by a
+    dotted path, empty for all of the kind (the ARN ends after its slash, as in AWS). Of kind `resource`, the
+    field holds the ARN itself, and all of the kind is `*`. Of kind `caller`, the call is about the credential
+    that signed it: it needs no right, only an explicit deny of the action on `*` refuses it, and its handler
+    is told who calls.
     """
 
     action: str
@@ -51,8 +60,10 @@ def _arn_itself(_account: str, arn: str) -> str:
 _ARNS: Final = {
     "user": user_arn,
     "group": group_arn,
+    "role": role_arn,
     "policy": managed_policy_arn,
     "resource": _arn_itself,
+    CALLER: _arn_itself,
 }
 
 _USERS: Final[Mapping[str, Requirement]] = {
@@ -107,6 +118,22 @@ _GROUPS: Final[Mapping[str, Requirement]] = {
     "ListGroupsForUser": Requirement("iam:ListGroupsForUser", "admin:GetUser", "user", "user_name"),
 }
 
+# MinIO keeps no roles, so none of its actions hands out the right to become one.
+_ROLES: Final[Mapping[str, Requirement]] = {
+    "CreateRole": Requirement("iam:CreateRole", None, "role", "name"),
+    "GetRole": Requirement("iam:GetRole", None, "role", "name"),
+    "ListRoles": Requirement("iam:ListRoles", None, "role"),
+    "UpdateRole": Requirement("iam:UpdateRole", None, "role", "role.name"),
+    "UpdateTrustPolicy": Requirement("iam:UpdateAssumeRolePolicy", None, "role", "role_name"),
+    "PutRolePermissionsBoundary": Requirement(
+        "iam:PutRolePermissionsBoundary", None, "role", "role_name"
+    ),
+    "DeleteRolePermissionsBoundary": Requirement(
+        "iam:DeleteRolePermissionsBoundary", None, "role", "role_name"
+    ),
+    "DeleteRole": Requirement("iam:DeleteRole", None, "role", "name"),
+}
+
 _POLICIES: Final[Mapping[str, Requirement]] = {
     "CreatePolicy": Requirement("iam:CreatePolicy", "admin:CreatePolicy", "policy", "name"),
     "GetPolicy": Requirement("iam:GetPolicy", "admin:GetPolicy", "policy", "name"),
@@ -152,16 +179,34 @@ _ATTACH: Final = "admin:AttachUserOrGroupPolicy"
 _ATTACHMENTS: Final[Mapping[str, Requirement]] = {
     "AttachPolicy/user_name": Requirement("iam:AttachUserPolicy", _ATTACH, "user", "user_name"),
     "AttachPolicy/group_name": Requirement("iam:AttachGroupPolicy", _ATTACH, "group", "group_name"),
+    "AttachPolicy/role_name": Requirement("iam:AttachRolePolicy", None, "role", "role_name"),
     "DetachPolicy/user_name": Requirement("iam:DetachUserPolicy", _ATTACH, "user", "user_name"),
     "DetachPolicy/group_name": Requirement("iam:DetachGroupPolicy", _ATTACH, "group", "group_name"),
+    "DetachPolicy/role_name": Requirement("iam:DetachRolePolicy", None, "role", "role_name"),
     "ListAttachments/user_name": Requirement(
         "iam:ListAttachedUserPolicies", "admin:GetUser", "user", "user_name"
     ),
     "ListAttachments/group_name": Requirement(
         "iam:ListAttachedGroupPolicies", "admin:GetGroup", "group", "group_name"
     ),
+    "ListAttachments/role_name": Requirement(
+        "iam:ListAttachedRolePolicies", None, "role", "role_name"
+    ),
     "ListAttachments/policy_name": Requirement(
         "iam:ListEntitiesForPolicy", "admin:ListUserPolicies", "policy", "policy_name"
+    ),
+}
+
+# MinIO has no right for ending sessions; it asks for that to remove service accounts.
+_SESSIONS: Final[Mapping[str, Requirement]] = {
+    "CreateSession": Requirement("sts:GetSessionToken", None, CALLER),
+    "RevokeSessions/user_name": Requirement(
+        "authz:RevokeSessions", "admin:RemoveServiceAccount", "user", "user_name"
+    ),
+    "RevokeSessions/role_name": Requirement("authz:RevokeSessions", None, "role", "role_name"),
+    # Whose it is stands in a token that nobody has kept: who may end one may end anybody's.
+    "RevokeSessions/access_key_id": Requirement(
+        "authz:RevokeSessions", "admin:RemoveServiceAccount", "resource"
     ),
 }
 
@@ -169,9 +214,11 @@ _SERVICES: Final = {
     "UserService": _USERS,
     "AccessKeyService": _ACCESS_KEYS,
     "GroupService": _GROUPS,
+    "RoleService": _ROLES,
     "PolicyService": _POLICIES,
     "ResourcePolicyService": _RESOURCE_POLICIES,
     "AttachmentService": _ATTACHMENTS,
+    "SessionService": _SESSIONS,
 }
 
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {
@@ -217,23 +264,27 @@ def resource_of(needed: Requirement, request: Message, account: str) -> str:
 
 
 _TAGS: Final = "tags"
+_TAGGED: Final = frozenset({"User", "Role"})
 
 
 def needed_for_tags(method: str, request: Message) -> tuple[str, ...]:
     """Return what a call that writes tags needs besides, since policies may decide by tags (as in AWS)."""
-    if method.endswith("/CreateUser") and getattr(request, _TAGS):
-        return ("iam:TagUser",)
+    name = method.rpartition("/")[2]
+    kind = name.removeprefix("Create").removeprefix("Update")
+    if kind not in _TAGGED:
+        return ()
+    if name.startswith("Create"):
+        return (f"iam:Tag{kind}",) if getattr(request, _TAGS) else ()
     # An update replaces all tags, so it may take some away.
-    if method.endswith("/UpdateUser") and _TAGS in request.update_mask.paths:  # type: ignore[attr-defined]  # this request has one
-        return ("iam:TagUser", "iam:UntagUser")
-    return ()
+    is_tagging = _TAGS in request.update_mask.paths  # type: ignore[attr-defined]  # this request has one
+    return (f"iam:Tag{kind}", f"iam:Untag{kind}") if is_tagging else ()
 
 
 _ATTACHING: Final = frozenset({"AttachPolicyRequest", "DetachPolicyRequest"})
 
 
 def facts_of(request: Message, account: str) -> dict[str, Values]:
-    """Return the condition values of a call: the policy it binds or unbinds, the tags it writes.
+    """Return the condition values of a call: the policy it binds, the tags it writes, how long it asks for.
 
     Source: AWS, "Service Authorization Reference: IAM", condition keys.
     """
@@ -243,11 +294,17 @@ def facts_of(request: Message, account: str) -> dict[str, Values]:
         facts["iam:policyarn"] = (managed_policy_arn(account, policy),)
     if boundary:
         facts[BOUNDARY_KEY] = (managed_policy_arn(account, boundary),)
-    written = getattr(request, "user", request)
+    written = getattr(request, "user", getattr(request, "role", request))
     tags: Mapping[str, str] = getattr(written, _TAGS, {})
     if tags:
         facts["aws:tagkeys"] = tuple(tags)
         facts |= {f"aws:requesttag/{key}": (value,) for key, value in tags.items()}
+    if request.DESCRIPTOR.name == "CreateSessionRequest":
+        # As over STS, so that a deny of long sessions holds here, too.
+        duration = parse_duration(request)  # type: ignore[arg-type]  # as just said
+        facts["sts:durationseconds"] = (
+            str(int(SESSION_DURATION_DEFAULT if duration is None else duration)),
+        )
     return facts
 
 
@@ -256,23 +313,43 @@ def _policies_of(request: Any) -> tuple[str, str]:
     kind = request.DESCRIPTOR.name
     if kind in _ATTACHING:
         return request.policy_name, ""
-    if kind == "PutPermissionsBoundaryRequest":
+    if kind in {"PutPermissionsBoundaryRequest", "PutRolePermissionsBoundaryRequest"}:
         return "", request.policy_name
-    if kind == "CreateUserRequest":
+    if kind in {"CreateUserRequest", "CreateRoleRequest"}:
         return "", request.permissions_boundary
     return "", ""
 
 
 BOUNDARY_KEY: Final = "iam:permissionsboundary"
-"""The permissions boundary of the user that a call is about: the one it sets, or else the one there is."""
+"""The permissions boundary of whom a call is about: the one it sets, or else the one there is."""
 
 
-def bounded_user_of(request: Any) -> str:
-    """Return the name of the user whose present boundary is a condition value of the call, empty for none.
+def bounded_of(request: Any) -> tuple[TargetKind, str] | None:
+    """Return whose present boundary is a condition value of the call, `None` for nobody's.
 
     So whoever may attach policies only to users within a boundary cannot attach any to others. Source: AWS, IAM
     user guide, "Delegating responsibility to others using permissions boundaries".
     """
     kind = request.DESCRIPTOR.name
-    is_about = kind in _ATTACHING or kind == "DeletePermissionsBoundaryRequest"
-    return str(request.user_name) if is_about else ""
+    if kind == "DeletePermissionsBoundaryRequest":
+        return TargetKind.USER, request.user_name
+    if kind == "DeleteRolePermissionsBoundaryRequest":
+        return TargetKind.ROLE, request.role_name
+    return find_target(request) if kind in _ATTACHING else None
+
+
+_CHANGING_KEYS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "CreateAccessKeyRequest": lambda request: request.user_name,
+    "UpdateAccessKeyRequest": lambda request: request.access_key.user_name,
+}
+
+
+def keys_owner_of(request: Any) -> str | None:
+    """Return whose access keys a call creates or changes, `None` for a call that does neither.
+
+    A credential with a policy of its own does neither for its own owner, whatever that policy says: by a key
+    without that policy, or the same key with another one, restricted service accounts got rid of their
+    restrictions in MinIO (CVE-2025-62506, CVE-2024-24747).
+    """
+    read = _CHANGING_KEYS.get(request.DESCRIPTOR.name)
+    return None if read is None else read(request)

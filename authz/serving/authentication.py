@@ -64,7 +64,9 @@ class AuthenticationSurface:
         if asked.at_least_revision <= self._refresher.applied:
             if proof is None:
                 return self._render_anonymous()
-            credential = self._authenticator.find_credential(proof.access_key_id)
+            credential = self._authenticator.find_credential(
+                proof.access_key_id, proof.session_token
+            )
             if credential is not None:
                 return self._answer(asked, proof, credential, started)
         return self._authenticate_cold(asked, proof, started)
@@ -75,7 +77,9 @@ class AuthenticationSurface:
         await self._refresher.wait_for(asked.at_least_revision)
         if proof is None:
             return self._render_anonymous()
-        credential = await self._authenticator.load_credential(proof.access_key_id)
+        credential = await self._authenticator.load_credential(
+            proof.access_key_id, proof.session_token
+        )
         return self._answer(asked, proof, credential, started)
 
     def _answer(
@@ -90,11 +94,12 @@ class AuthenticationSurface:
                 services=asked.services or self._services,
                 now=self._clock.now(),
             )
+            _check_whole(proved)
         except UnauthenticatedError as error:
             return self._refuse(asked, error, proof.access_key_id)
         self._authenticate_seconds.observe(perf_counter() - started)
         return render_authentication(
-            proved.owner.principal, proved.id, self._refresher.applied, age
+            proved.acting.principal, proved.id, self._refresher.applied, age
         )
 
     def _render_anonymous(self) -> bytes:
@@ -111,3 +116,12 @@ class AuthenticationSurface:
             Asked(SURFACE, access_key_id, request.source_ip), error.code, request.path
         )
         return render_authentication_failure(error, self._refresher.applied, age)
+
+
+def _check_whole(credential: KeyEntry) -> None:
+    """Refuse a credential that may do less than the principal it would be answered with."""
+    if credential.is_narrowed:
+        raise UnauthenticatedError(
+            "AccessDenied",
+            "the access key has policies of its own, which the answer could not tell",
+        )

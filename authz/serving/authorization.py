@@ -15,6 +15,7 @@ from typing import Final
 
 from authz.access.authorizer import Answer, Asked, Authorizer
 from authz.access.entries import KeyEntry
+from authz.access.narrowing import Narrowing
 from authz.access.refresher import Refresher
 from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
@@ -33,7 +34,7 @@ from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN, Decisio
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.serving.call import Call, Methods
 from authz.serving.errors import render
-from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, acting_of
 from authz.telemetry.metrics import Metrics
 
 SURFACE: Final = "authz_v1"
@@ -46,7 +47,7 @@ BATCH_ATTEMPTS: Final = 3
 """Rounds of loading before a principal that keeps changing is given up for this batch."""
 
 
-_Decided = tuple[Decision, AccessRequest, Asked]
+_Decided = tuple[Decision, AccessRequest, Asked, Narrowing | None]
 """A decision that nobody was told yet: neither counted nor recorded."""
 
 
@@ -134,7 +135,7 @@ class AuthorizationSurface:
     def _tell(self, decided: _Decided | AuthzError, age: float) -> Answered | Unanswered:
         if isinstance(decided, AuthzError):
             return Unanswered(render(decided).grpc, decided.message)
-        answer = self._authorizer.conclude(*decided, age)
+        answer = self._conclude(decided, age)
         return Answered(answer.decision, answer.decision_id)
 
     async def _load_all(self, refs: set[PrincipalRef]) -> dict[PrincipalRef, Found | AuthzError]:
@@ -163,10 +164,14 @@ class AuthorizationSurface:
 
     def decide(self, question: Question, found: Found, age: float) -> Answer:
         """Decide `question` for the principal that it names and `found`; counted and recorded."""
-        return self._authorizer.conclude(*self._decide(question, found), age)
+        return self._conclude(self._decide(question, found), age)
+
+    def _conclude(self, decided: _Decided, age: float) -> Answer:
+        decision, request, asked, own = decided
+        return self._authorizer.conclude(decision, request, asked, age, own)
 
     def _decide(self, question: Question, found: Found) -> _Decided:
-        entry = owner_of(found)
+        entry = acting_of(found)
         principal = entry.principal if entry else self._refs.stranger(question.principal)
         context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())
         request = AccessRequest(principal, question.action, question.resource, context)
@@ -177,4 +182,4 @@ class AuthorizationSurface:
             decision = PRINCIPAL_DISABLED
         else:
             decision = self._authorizer.decide(entry, request)
-        return decision, request, asked
+        return decision, request, asked, None if entry is None else entry.own

@@ -4,7 +4,7 @@ A proxy hands over the requests whose query names the `policy` or `policyStatus`
 sees them. Nothing that asked `ext_authz` before is relied on: the signature, the body and the right to do this
 are all verified here, as they are there. All but the body is verified from the head alone, and no body is read
 but of who may put a policy. Plain values in, plain values out; a server is an adapter around `answer`
-(`serving/http/bucket_policies.py`).
+(`serving/http/surface_app.py`).
 
 Whether the bucket exists is not known here (docs/decisions/0015). Source: Amazon S3 API reference,
 PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus.
@@ -45,6 +45,7 @@ from authz.policy.decision import Layer
 from authz.policy.request import AccessRequest, Context, PrincipalKind
 from authz.policy.resource_policies import is_public
 from authz.serving.http_mappings import ACCESS_DENIED, ACCESS_DENIED_TEXT, S3Mapping, server_facts
+from authz.serving.http_surface import HttpAnswer, ReadBody
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -72,18 +73,6 @@ _CODES: Final[Mapping[type[AuthzError], str]] = {
 """S3's words for what can go wrong on our side; the rest is the client's, `InvalidRequest`."""
 
 
-ReadBody = Callable[[], Awaitable[bytes | None]]
-"""Reads the body of a request: all of it, or more than `BODY_LIMIT`; `None` if it did not come in time."""
-
-
-class HttpAnswer(NamedTuple):
-    """What the client gets."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class _Admitted(NamedTuple):
     """A decided request: what it is, who asks, the need that was decided, and the decision with its id."""
 
@@ -102,6 +91,8 @@ class _Admitted(NamedTuple):
 
 class BucketPolicies:
     """Answers S3 clients about the policies of buckets."""
+
+    body_limit = BODY_LIMIT
 
     def __init__(
         self,
@@ -211,13 +202,15 @@ class BucketPolicies:
     ) -> UserEntry:
         if proof is None:
             return self._anonymous
-        credential = self._authenticator.find_credential(proof.access_key_id)
+        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
         if credential is None:
-            credential = await self._authenticator.load_credential(proof.access_key_id)
+            credential = await self._authenticator.load_credential(
+                proof.access_key_id, proof.session_token
+            )
         proved = self._authenticator.authenticate(
             request, proof, credential, services=self._mapping.services, now=now
         )
-        return proved.owner
+        return proved.acting
 
     # --- the four operations --------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal
 from authz.serving.authorization import SERVICE, AuthorizationSurface
 from authz.serving.call import Call, Methods
 from authz.serving.gate import Gate
-from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, acting_of
 
 EXPLAIN_ACTION: Final = "iam:SimulatePrincipalPolicy"
 
@@ -95,7 +95,7 @@ class ExplanationSurface:
         return await self._suppose(question, found, hypothesis)
 
     def _resource_of(self, question: Question, found: Found) -> str:
-        entry = owner_of(found)
+        entry = acting_of(found)
         return resource_of(entry.principal if entry else self._refs.stranger(question.principal))
 
     async def _apart(self, work: Callable[[], T]) -> T:
@@ -123,7 +123,7 @@ class ExplanationSurface:
 
     async def _explain_question(self, question: Question, found: Found) -> bytes:
         answer = self._authorization.decide(question, found, self._authorizer.check_age())
-        entry = owner_of(found)
+        entry = acting_of(found)
         policies = (
             None if entry is None else self._authorizer.policies_for(entry, question.resource)
         )
@@ -131,7 +131,7 @@ class ExplanationSurface:
 
     async def _suppose(self, question: Question, found: Found, hypothesis: Hypothesis) -> bytes:
         """Answer without a trace: neither counted, nor recorded, nor remembered."""
-        entry = owner_of(found)
+        entry = acting_of(found)
         principal = entry.principal if entry else None
         if principal is None and hypothesis.is_without_own:
             principal = self._refs.imagine(question.principal)
@@ -179,11 +179,12 @@ class ExplanationSurface:
         """Ask the same again: who asked and all it said is as it was, the policies are those of now."""
         who = then.request.principal
         ref = PrincipalRef(PrincipalBy.ARN, who.arn) if who.arn else ANONYMOUS_REF
-        entry = owner_of(await self._refs.load(ref))
+        entry = acting_of(await self._refs.load(ref))
         # INVARIANT: a user created anew under the name is another one, whose rights say nothing of that one's.
         if entry is None or entry.principal.id != who.id:
             now = self._given_now(PRINCIPAL_UNKNOWN)
             return await self._answer(then.request, None, _given(then), now)
+        entry = entry.narrowed(then.own, who)
         policies = self._authorizer.policies_for(entry, then.request.resource)
         decision = decide(then.request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
         return await self._answer(then.request, policies, _given(then), self._given_now(decision))

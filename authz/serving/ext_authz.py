@@ -99,13 +99,15 @@ class ExtAuthz:
         question = _Question(request, mapping, proof, age, now, started)
         if proof is None:
             return self._answer(question, None)
-        credential = self._authenticator.find_credential(proof.access_key_id)
+        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
         if credential is None:
             return self._check_cold(question, proof)
         return self._answer(question, credential)
 
     async def _check_cold(self, question: _Question, proof: Proof) -> bytes:
-        credential = await self._authenticator.load_credential(proof.access_key_id)
+        credential = await self._authenticator.load_credential(
+            proof.access_key_id, proof.session_token
+        )
         answer = self._answer(question, credential)
         return answer if isinstance(answer, bytes) else await answer
 
@@ -117,7 +119,7 @@ class ExtAuthz:
                 proved = self._authenticator.authenticate(
                     request, proof, credential, services=mapping.services, now=now
                 )
-                entry, access_key_id = proved.owner, proved.id
+                entry, access_key_id = proved.acting, proved.id
             authenticated = perf_counter()
             self._authenticate_seconds.observe(authenticated - started)
             checks = mapping.parse(request, proof)
@@ -176,13 +178,15 @@ class ExtAuthz:
         decision = answer.decision
         if decision.is_allowed:
             request = answer.request
-            key = (decision, request.principal.arn, request.action, answer.revision)
+            # What asks again about the principal alone would decide past the policies of a narrowed credential.
+            narrowed = question.proof.access_key_id if question.proof and answer.own else ""
+            key = (decision, request.principal.arn, request.action, answer.revision, narrowed)
             return self._allowed.render(
                 answer.decision_id,
                 key,
                 lambda decision_id: (
-                    _identity(answer, decision_id),
-                    _metadata(answer, decision_id),
+                    _identity(answer, decision_id, narrowed),
+                    _metadata(answer, decision_id, narrowed),
                 ),
             )
         refusal = question.mapping.refuse(
@@ -211,16 +215,21 @@ class ExtAuthz:
         return response
 
 
-def _identity(answer: Answer, decision_id: str) -> dict[str, str]:
-    """Return the headers that tell the upstream who asks."""
+def _identity(answer: Answer, decision_id: str, narrowed: str) -> dict[str, str | None]:
+    """Return the headers that tell the upstream who asks; `None` removes what a client sent under the name.
+
+    `narrowed` is the access key id of a credential with policies of its own, empty for others.
+    """
     return {
         "x-authz-principal": _header_safe(answer.request.principal.arn),
         "x-authz-decision-id": decision_id,
         "x-authz-revision": str(answer.revision),
+        "x-authz-access-key-id": narrowed or None,
+        "x-authz-narrowed": "true" if narrowed else None,
     }
 
 
-def _metadata(answer: Answer, decision_id: str) -> dict[str, str]:
+def _metadata(answer: Answer, decision_id: str, narrowed: str = "") -> dict[str, str]:
     """Return what Envoy's access log and later filters may want to know, under the filter's name."""
     decision = answer.decision
     metadata = {
@@ -230,6 +239,8 @@ def _metadata(answer: Answer, decision_id: str) -> dict[str, str]:
         "verdict": decision.verdict.value,
         "action": answer.request.action,
     }
+    if narrowed:
+        metadata |= {"access_key_id": narrowed, "narrowed": "true"}
     if decision.statement is not None:
         metadata["policy"] = decision.statement.policy
         metadata["sid"] = decision.statement.sid

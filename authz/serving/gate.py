@@ -18,10 +18,15 @@ from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
 from authz.access.entries import KeyEntry
 from authz.clock import Clock
-from authz.errors import ForbiddenError, OverloadedError, UnauthenticatedError
+from authz.errors import (
+    ForbiddenError,
+    OverloadedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import Proof, check_time, find_proof
-from authz.policy.request import NO_FACTS, AccessRequest, Context, Principal, Values
+from authz.policy.request import NO_FACTS, AccessRequest, Context, Values
 from authz.serving.call import Call
 from authz.telemetry.metrics import Metrics
 
@@ -74,33 +79,46 @@ class Gate:
         *,
         also: Sequence[str] = (),
         find_facts: FindFacts = no_facts,
-    ) -> Principal:
-        """Return who calls, once they have proved it and may do `action` (or `admin_action`) to `resource`.
+        needs_allow: bool = True,
+    ) -> KeyEntry:
+        """Return the credential that signed the call, which may do `action` (or `admin_action`) to `resource`.
 
         `also` are further actions that are all needed and have no name in MinIO's vocabulary. `find_facts` may
-        have to read what is stored, so it is called only once the caller is proved. Raises
-        `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError` when that cannot be known now.
+        have to read what is stored, so it is called only once the caller is proved. Without `needs_allow` only
+        a deny refuses. Raises `UnauthenticatedError`, `ForbiddenError`, or `UnavailableError` when that cannot
+        be known now.
         """
-        age = self._authorizer.check_age()
-        credential = await self._authenticate(call, raw)
-        entry = credential.owner
+        authorizer = self._authorizer
+        age = authorizer.check_age()
+        credential, proof = await self._authenticate(call, raw)
         asked = Asked(SURFACE, credential.id, peer_ip(call.peer))
         server = {"aws:sourceip": (asked.source_ip,)} if asked.source_ip else NO_FACTS
         facts = await find_facts()
+        # INVARIANT: who was let go of while that was read is not admitted by what it was before.
+        key_id, token = proof.access_key_id, proof.session_token
+        if self._authenticator.find_credential(key_id, token) is not credential:
+            raise UnavailableError(
+                "the credential changed while the call was looked at; call again"
+            )
+        entry = credential.acting
         context = Context(entry.principal.facts, server, facts, self._clock.now())
         named = (action, admin_action) if admin_action else (action,)
         for names in (named, *((name,) for name in also)):
             requests = [AccessRequest(entry.principal, n, resource, context) for n in names]
-            answer = self._authorizer.authorize_either(entry, requests, asked, age)
-            if not answer.decision.is_allowed:
+            ask = authorizer.authorize_either if needs_allow else authorizer.find_deny
+            answer = ask(entry, requests, asked, age)
+            if answer is not None and not answer.decision.is_allowed:
                 raise ForbiddenError(
                     f"{entry.principal.arn} may not {names[0]} on {resource}"
                     f" (decision {answer.decision_id})"
                 )
-        return entry.principal
+        return credential
 
-    async def _authenticate(self, call: Call, raw: bytes) -> KeyEntry:
-        """Return the credential that signed the call; a call that is not proved is counted and recorded."""
+    async def _authenticate(self, call: Call, raw: bytes) -> tuple[KeyEntry, Proof]:
+        """Return the credential that signed the call, and how.
+
+        A call that is not proved is counted and recorded.
+        """
         now = self._clock.now()
         access_key_id = ""
         try:
@@ -114,7 +132,9 @@ class Gate:
             self._authorizer.refuse(asked, error.code, call.method)
             raise
 
-    async def _prove(self, request: HttpRequest, proof: Proof | None, now: float) -> KeyEntry:
+    async def _prove(
+        self, request: HttpRequest, proof: Proof | None, now: float
+    ) -> tuple[KeyEntry, Proof]:
         if proof is None:
             raise UnauthenticatedError(
                 "MissingAuthenticationToken", "this call must be signed; see `authz --help`"
@@ -127,14 +147,16 @@ class Gate:
         if len(proof.payload_hash) != 64 or proof.expires is not None:
             raise UnauthenticatedError("IncompleteSignature", "the payload's hash must be signed")
         check_time(proof, now, skew=CALL_SKEW)
-        credential = self._authenticator.find_credential(proof.access_key_id)
+        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
         if credential is None:
-            credential = await self._authenticator.load_credential(proof.access_key_id)
+            credential = await self._authenticator.load_credential(
+                proof.access_key_id, proof.session_token
+            )
         credential = self._authenticator.authenticate(
             request, proof, credential, services=frozenset({SERVICE}), now=now
         )
         self._remember(proof.signature, credential.owner.principal.id, now)
-        return credential
+        return credential, proof
 
     def _remember(self, signature: str, principal_id: str, now: float) -> None:
         """Refuse a signature that was used before; what has expired need not be remembered."""

@@ -1,7 +1,8 @@
 """Who a question means: from a name, an ARN or an access key id to the principal in memory.
 
 Shared by the surfaces that are asked about principals (`authorization.py`, `explanation.py`): what is held is
-found at once, what is not is loaded. Nothing here proves anything: an access key id names its owner, no more.
+found at once, what is not is loaded. Nothing here proves anything: an access key id names its owner as that key
+lets it act, no more. A session is only known by its token, so by its access key id it is nobody.
 
 Not here: how a question is read (`formats/authz_v1.py`), or how principals are kept (`access/principals.py`).
 """
@@ -9,8 +10,10 @@ Not here: how a question is read (`formats/authz_v1.py`), or how principals are 
 from dataclasses import replace
 
 from authz.access.entries import KeyEntry, UserEntry
+from authz.access.exact_loads import Moment
 from authz.access.ports import ChangeKind
-from authz.access.principals import Moment, Principals
+from authz.access.principals import Principals
+from authz.clock import Clock
 from authz.errors import AuthzError
 from authz.formats.authz_v1 import PrincipalBy, PrincipalRef
 from authz.identity.credential import check_name
@@ -26,15 +29,26 @@ Found = KeyEntry | UserEntry | None
 class PrincipalRefs:
     """Finds the principals that questions name."""
 
-    def __init__(self, principals: Principals, root: KeyEntry, anonymous: UserEntry) -> None:
+    def __init__(
+        self, principals: Principals, root: KeyEntry, anonymous: UserEntry, clock: Clock
+    ) -> None:
         self._principals = principals
+        self._clock = clock
         self._root = root
         self._root_arn = root.owner.principal.arn
         self.anonymous = anonymous
         self.account = root.owner.principal.account
 
     def find(self, ref: PrincipalRef) -> Found:
-        """Return the principal when it is in memory."""
+        """Return the principal when it is in memory; a credential that has expired is nobody's."""
+        return self._unless_expired(self._find_held(ref))
+
+    def _unless_expired(self, found: Found) -> Found:
+        if isinstance(found, KeyEntry) and found.has_expired(self._clock.now()):
+            return None
+        return found
+
+    def _find_held(self, ref: PrincipalRef) -> Found:
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
             return (
                 self._root if ref.value == self._root.id else self._principals.find_key(ref.value)
@@ -51,11 +65,11 @@ class PrincipalRefs:
 
         Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many loads wait.
         """
-        found = self.find(ref)
+        found = self._find_held(ref)
         if found is not None:
-            return found
+            return self._unless_expired(found)
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
-            return await self._principals.load_key(ref.value)
+            return self._unless_expired(await self._principals.load_key(ref.value))
         name = self._user_name(ref)
         return await self._principals.load_user(name) if name else None
 
@@ -67,7 +81,7 @@ class PrincipalRefs:
         """Tell whether a change after `since` may make `found` wrong for `ref`."""
         if isinstance(found, AuthzError) or found is self._root or found is self.anonymous:
             return False
-        owner = owner_of(found)
+        owner = found.owner if isinstance(found, KeyEntry) else found
         if owner is not None and not owner.is_current:
             return True
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
@@ -113,6 +127,6 @@ class PrincipalRefs:
         return replace(principal, facts=facts)
 
 
-def owner_of(found: Found) -> UserEntry | None:
-    """Return whose policies decide for what was found."""
-    return found.owner if isinstance(found, KeyEntry) else found
+def acting_of(found: Found) -> UserEntry | None:
+    """Return what decisions are made for: the principal, or what its credential leaves of it."""
+    return found.acting if isinstance(found, KeyEntry) else found

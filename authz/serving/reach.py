@@ -49,7 +49,7 @@ from authz.serving.authorization import SERVICE
 from authz.serving.call import Call, Methods
 from authz.serving.explanation import EXPLAIN_ACTION, resource_of
 from authz.serving.gate import Gate
-from authz.serving.principal_refs import Found, PrincipalRefs, owner_of
+from authz.serving.principal_refs import Found, PrincipalRefs, acting_of
 
 CONCURRENT: Final = 4
 """Questions of these two kinds that one process works on at a time; further ones are turned away."""
@@ -113,7 +113,7 @@ class ReachSurface:
             if self._resource_of(question, found) != about:
                 raise UnavailableError("the principal is changing")
             self._authorizer.check_age()
-            entry = owner_of(found)
+            entry = acting_of(found)
             if entry is None:
                 raise NotFoundError("there is no such principal")
             # Policies in memory are never changed, only replaced: these stay those of this revision.
@@ -129,7 +129,7 @@ class ReachSurface:
             return render_list_allowed_actions(allowed, revision)
 
     def _resource_of(self, question: ActionsQuestion, found: Found) -> str:
-        entry = owner_of(found)
+        entry = acting_of(found)
         return resource_of(entry.principal if entry else self._refs.stranger(question.principal))
 
     async def who_can(self, raw: bytes, call: Call) -> AsyncGenerator[bytes, None]:

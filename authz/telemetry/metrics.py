@@ -173,6 +173,14 @@ class Metrics(Collector):
             "Requests refused before a decision because they are malformed, ambiguous or unsupported.",
             ["surface", "code"],
         )
+        self.sessions_issued = Counter(
+            "authz_sessions_issued_total", "Sessions issued, by action.", ["action"]
+        )
+        self.sessions_refused = Counter(
+            "authz_sessions_refused_total",
+            "Sessions that STS was asked for and did not issue, by action and AWS error code.",
+            ["action", "code"],
+        )
         self.internal_errors = Counter(
             "authz_internal_errors_total",
             "Faults of this service itself; each is logged.",

@@ -6,7 +6,7 @@ import pytest
 
 from authz.errors import UnavailableError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import BUCKET, PUT, bucket_policy, policy
+from tests.access.world import ACCOUNT, BUCKET, PUT, bucket_policy, policy, trust
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
 
@@ -72,13 +72,60 @@ async def test_the_owner_of_a_key_loaded_while_it_loses_a_right_does_not_have_it
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+async def test_the_parent_of_a_session_loaded_while_it_loses_a_right_does_not_have_it(
+    world, key_id, change
+):
+    issued = await world.session()
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    found = await overtaken(world, "find_user_by_id", load, change(world.control))
+    assert not world.decide(found.acting).is_allowed
+    assert not world.decide((await world.credential(issued)).acting).is_allowed
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 async def test_what_is_held_already_follows_the_same_changes(world, key_id, change):
+    issued = await world.session()
     assert await world.can()
     assert world.decide((await world.key(key_id)).owner).is_allowed
+    assert world.decide((await world.credential(issued)).acting).is_allowed
     await change(world.control)
     await world.settle()
     assert not await world.can()
     assert not world.decide((await world.key(key_id)).owner).is_allowed
+    assert not world.decide((await world.credential(issued)).acting).is_allowed
+
+
+async def test_a_parent_deleted_while_its_session_is_loaded_is_gone(world, key_id):
+    issued = await world.session()
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    change = world.control.users.delete("alice", cascade=True)
+    found = await overtaken(world, "find_user_by_id", load, change)
+    assert not found.is_usable(world.clock.now())
+    assert not (await world.credential(issued)).is_usable(world.clock.now())
+
+
+async def test_sessions_voided_while_one_is_loaded_are_void(world, key_id):
+    issued = await world.session()
+    world.control.clock.advance(1.0)
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    change = world.control.sessions.revoke_user("alice")
+    found = await overtaken(world, "find_user_by_id", load, change)
+    assert issued.session.issued_at < found.owner.sessions_void_before
+
+
+async def test_a_session_revoked_while_it_is_loaded_has_ended(world, key_id):
+    issued = await world.session()
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    change = world.control.sessions.revoke(issued.session.access_key_id)
+    await overtaken(world, "find_user_by_id", load, change)
+    assert world.sessions.has_ended(issued.session, world.clock.now())
+
+
+async def test_a_policy_given_to_a_key_while_it_is_loaded_narrows_it(world, key_id):
+    change = world.control.access_keys.update(key_id, policy=policy(action=PUT))
+    entry = await overtaken(world, "find_access_key", world.principals.load_key(key_id), change)
+    assert not world.decide(entry.acting).is_allowed
+    assert not world.decide((await world.key(key_id)).acting).is_allowed
 
 
 async def test_a_key_deleted_while_it_is_loaded_is_gone(world, key_id):
@@ -309,3 +356,77 @@ async def test_a_policy_of_a_resource_written_again_and_again_is_the_last_one(wo
     await world.settle()
     assert not await world.can()
     assert world.count("resyncs") == 0
+
+
+# --- roles ---
+
+ROLE_CHANGES = {
+    "policy detached": lambda c: c.attachments.detach("all", TargetKind.ROLE, "auditor"),
+    "deny attached": lambda c: c.attachments.attach("none", TargetKind.ROLE, "auditor"),
+    "policy edited": lambda c: c.policies.update("all", document=policy(action=PUT)),
+    "boundary set": lambda c: c.roles.put_boundary("auditor", "none"),
+}
+
+
+@pytest.fixture
+async def auditor(world, key_id):
+    """A role that may do everything, and that anybody may assume."""
+    control = world.control
+    await control.roles.create("auditor", trust({"AWS": f"arn:aws:iam::{ACCOUNT}:user/alice"}))
+    await control.attachments.attach("all", TargetKind.ROLE, "auditor")
+    await world.settle()
+
+
+@pytest.mark.parametrize("change", ROLE_CHANGES.values(), ids=ROLE_CHANGES)
+async def test_the_role_of_a_session_loaded_while_it_loses_a_right_does_not_have_it(
+    world, auditor, change
+):
+    issued = await world.assumed()
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    found = await overtaken(world, "find_role_by_id", load, change(world.control))
+    assert not world.decide(found.acting).is_allowed
+    assert not world.decide((await world.credential(issued)).acting).is_allowed
+
+
+@pytest.mark.parametrize("change", ROLE_CHANGES.values(), ids=ROLE_CHANGES)
+async def test_a_held_session_of_a_role_follows_the_same_changes(world, auditor, change):
+    issued = await world.assumed()
+    assert world.decide((await world.credential(issued)).acting).is_allowed
+    await change(world.control)
+    await world.settle()
+    assert not world.decide((await world.credential(issued)).acting).is_allowed
+
+
+async def test_a_role_loaded_while_it_is_deleted_or_made_anew_is_gone(world, auditor):
+    issued = await world.assumed()
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+
+    async def replaced():
+        await world.control.roles.delete("auditor", cascade=True)
+        await world.control.roles.create("auditor", trust())
+
+    found = await overtaken(world, "find_role_by_id", load, replaced())
+    assert not found.is_usable(world.clock.now())
+    assert not (await world.credential(issued)).is_usable(world.clock.now())
+
+
+async def test_a_role_loaded_while_it_stops_trusting_somebody_does_not_trust(world, auditor):
+    alice = await world.user()
+    change = world.control.roles.update_trust("auditor", trust({"AWS": "123456789012"}))
+    role = await overtaken(world, "find_role", world.principals.roles.load("auditor"), change)
+    assert not world.decide_trust(alice, role).is_allowed
+
+
+async def test_a_role_created_while_it_is_found_absent_is_found(world, key_id):
+    change = world.control.roles.create("auditor", trust())
+    role = await overtaken(world, "find_role", world.principals.roles.load("auditor"), change)
+    assert role is not None
+
+
+async def test_sessions_of_a_role_voided_while_one_is_loaded_are_void(world, auditor):
+    issued = await world.assumed()
+    world.control.clock.advance(1.0)
+    load = world.sessions.load(issued.session.access_key_id, issued.token)
+    change = world.control.sessions.revoke_role("auditor")
+    found = await overtaken(world, "find_role_by_id", load, change)
+    assert issued.session.issued_at < found.owner.sessions_void_before

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from authz.access.ports import ChangeKind
 from authz.errors import OverloadedError, UnavailableError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import GET, OBJECT, PUT, following, policy
+from tests.access.world import GET, OBJECT, PUT, following, policy, trust
 
 USER, GROUP = TargetKind.USER, TargetKind.GROUP
 
@@ -105,6 +105,10 @@ async def test_no_shelf_grows_beyond_the_bound(make_world):
             await world.key(key_id)
             await world.user(f"user{n}")
             await world.key(f"MADEUP{n}")
+            await world.credential(await world.session(f"user{n}"))
+            await world.control.roles.create(f"role{n}", trust())
+            await world.settle()
+            await world.role(f"role{n}")
         for sample in world.metrics.cache_entries.collect().samples:
             assert sample.value == 4, sample.labels
         held = [n for n in range(10) if world.principals.find_key(f"KEY{n}") is not None]

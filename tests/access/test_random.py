@@ -9,16 +9,17 @@ import pytest
 
 from authz.errors import AuthzError
 from authz.identity.records import Status, TargetKind
-from tests.access.world import ACCOUNT, World, bucket_policy, following, policy
+from tests.access.world import ACCOUNT, World, bucket_policy, following, policy, trust
 
 USERS = ["u0", "u1", "u2"]
 KEYS = ["KEY0", "KEY1", "KEY2"]
 GROUPS = ["g0", "g1"]
+ROLES = ["r0", "r1"]
 POLICIES = ["p0", "p1", "p2"]
 ACTIONS = ["s3:GetObject", "s3:PutObject"]
 BUCKETS = ["arn:aws:s3:::b", "arn:aws:s3:::c"]
 RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y", "arn:aws:s3:::c/x"]
-KINDS = list(TargetKind)
+KINDS = [TargetKind.USER, TargetKind.GROUP, TargetKind.ROLE]
 STATUSES = list(Status)
 ROUNDS, WRITES = 5, 12
 
@@ -41,7 +42,8 @@ async def a_write(rng, world) -> None:
     bucket = rng.choice(BUCKETS)
     user, group, name = rng.choice(USERS), rng.choice(GROUPS), rng.choice(POLICIES)
     kind = rng.choice(KINDS)
-    target = user if kind is TargetKind.USER else group
+    role = rng.choice(ROLES)
+    target = {TargetKind.USER: user, TargetKind.GROUP: group, TargetKind.ROLE: role}[kind]
     key, status = rng.choice(KEYS), rng.choice(STATUSES)
     writes = [
         (4, lambda: control.users.create(user)),
@@ -60,6 +62,18 @@ async def a_write(rng, world) -> None:
         (6, lambda: control.attachments.attach(name, kind, target)),
         (2, lambda: control.attachments.detach(name, kind, target)),
         (4, lambda: control.access_keys.create(user, access_key_id=key)),
+        (3, lambda: control.access_keys.update(key, policy=rng.choice(["", a_document(rng)]))),
+        (8, lambda: issue_session(rng, world, user)),
+        (3, lambda: revoke_session(rng, world)),
+        (1, lambda: control.sessions.revoke_user(user)),
+        (4, lambda: control.roles.create(role, a_trust(rng))),
+        (1, lambda: control.roles.delete(role, cascade=True)),
+        (3, lambda: control.roles.update_trust(role, a_trust(rng))),
+        (1, lambda: control.roles.update(role, tags={"n": str(rng.random())})),
+        (2, lambda: control.roles.put_boundary(role, name)),
+        (1, lambda: control.roles.delete_boundary(role)),
+        (8, lambda: issue_role_session(rng, world, role)),
+        (1, lambda: control.sessions.revoke_role(role)),
         (2, lambda: control.access_keys.update(key, status=status)),
         (1, lambda: control.access_keys.delete(key)),
         (3, lambda: control.users.put_boundary(user, name)),
@@ -73,6 +87,31 @@ async def a_write(rng, world) -> None:
         await write()
 
 
+async def issue_session(rng, world, user) -> None:
+    """Issue a session of somebody, narrowed or not, and remember it."""
+    world.control.clock.advance(1.0)
+    narrowed = rng.choice(
+        [{}, {"policy": a_document(rng)}, {"policy_names": [rng.choice(POLICIES)]}]
+    )
+    world.issued.append(await world.session(rng.choice(["", user]), **narrowed))
+
+
+async def issue_role_session(rng, world, role) -> None:
+    world.control.clock.advance(1.0)
+    world.issued.append(await world.assumed(role))
+
+
+def a_trust(rng) -> str:
+    name = f"arn:aws:iam::{ACCOUNT}:user/{rng.choice(USERS)}"
+    effect = rng.choice(["Allow", "Allow", "Deny"])
+    return trust({"AWS": rng.choice([name, ACCOUNT])}, effect=effect)
+
+
+async def revoke_session(rng, world) -> None:
+    if world.issued:
+        await world.control.sessions.revoke(rng.choice(world.issued).session.access_key_id)
+
+
 async def keep_asking(rng, world) -> None:
     """Load and decide for ever, and let memory catch up now and then."""
     while True:
@@ -81,22 +120,39 @@ async def keep_asking(rng, world) -> None:
         try:
             entry = await world.user(rng.choice(USERS))
             key = await world.key(rng.choice(KEYS))
-            for found in (entry, key.owner if key else None, world.anonymous):
+            role = await world.role(rng.choice(ROLES))
+            if entry is not None:
+                world.decide_trust(entry, role)
+            for found in (entry, key.acting if key else None, world.anonymous):
                 if found is not None:
                     world.decide(found)
+            if world.issued:
+                world.decide((await world.credential(rng.choice(world.issued))).acting)
         except AuthzError:
             pass
         await asyncio.sleep(0.001)
 
 
-async def verdicts(world) -> dict:
+async def verdicts(world, issued) -> dict:
     """Return everything that memory says, about everybody."""
     said = {"nobody": said_of(world, world.anonymous), "root": said_of(world, world.root.owner)}
     for name in USERS:
         said[name] = said_of(world, await world.user(name))
     for key_id in KEYS:
         key = await world.key(key_id)
-        said[key_id] = key and (key.is_enabled, said_of(world, key.owner))
+        said[key_id] = key and (key.is_enabled, said_of(world, key.acting))
+    for name, user in product(ROLES, USERS):
+        role, entry = await world.role(name), await world.user(user)
+        decision = entry and world.decide_trust(entry, role)
+        said[name, user] = role and decision and (role.principal.id, decision.verdict)
+    for one in issued:
+        found = await world.credential(one)
+        ended = world.sessions.has_ended(one.session, world.clock.now())
+        is_void = one.session.issued_at < found.owner.sessions_void_before
+        # What has ended stands for nobody, unless it was held before it did.
+        said[one.session.access_key_id] = (
+            "ended" if ended else (is_void, said_of(world, found.acting))
+        )
     return said
 
 
@@ -112,13 +168,15 @@ def said_of(world, entry):
 async def test_memory_decides_like_a_process_that_just_started(seed, database, control):
     rng = random.Random(seed)
     async with following(World(database, control, limit=rng.choice([2, 1000]))) as world:
+        world.issued = []
         asking = [asyncio.create_task(keep_asking(random.Random(n), world)) for n in range(3)]
         for _ in range(ROUNDS):
             for _ in range(WRITES):
                 await a_write(rng, world)
             await world.settle()
             async with following(World(database, control)) as fresh:
-                assert await verdicts(world) == await verdicts(fresh)
+                issued = world.issued
+                assert await verdicts(world, issued) == await verdicts(fresh, issued)
         for task in asking:
             task.cancel()
         ended = await asyncio.gather(*asking, return_exceptions=True)

@@ -5,23 +5,28 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from sqlalchemy import text
 
 from authz.access.authenticator import Authenticator
 from authz.access.authorizer import Asked, Authorizer
-from authz.access.entries import KeyEntry, UserEntry
+from authz.access.entries import KeyEntry, RoleEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.access.revocation import RevokedSessions
+from authz.access.sessions import Sessions
+from authz.bootstrap.documents import POLICY_PARSERS, parse_trust_document
 from authz.clock import ManualClock
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.sessions import AssumedRole, IssuedSession, Parent
 from authz.errors import UnavailableError
-from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
+from authz.identity.credential import Secret
 from authz.identity.principal import ANONYMOUS, root_principal
-from authz.policy.arn import policy_arn
+from authz.identity.session import SessionKeys
+from authz.policy.arn import policy_arn, role_arn
+from authz.policy.decision import Layer
 from authz.policy.request import NO_FACTS, AccessRequest, Context
 from authz.store.sql.change_log import Changes, append
 from authz.store.sql.source import SqlSource
@@ -50,6 +55,12 @@ def bucket_policy(effect="Allow", action="*", principal="*", bucket=BUCKET) -> s
     document = json.loads(policy(effect, action, [bucket, f"{bucket}/*"]))
     document["Statement"][0]["Principal"] = principal
     return json.dumps(document)
+
+
+def trust(principal="*", action="sts:*", effect="Allow", condition=None) -> str:
+    statement = {"Effect": effect, "Principal": principal, "Action": action}
+    statement |= {"Condition": condition} if condition else {}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 class Pause:
@@ -106,6 +117,15 @@ class HeldSource:
     async def find_user(self, name):
         return await self._pass("find_user", name)
 
+    async def find_user_by_id(self, user_id):
+        return await self._pass("find_user_by_id", user_id)
+
+    async def find_role(self, name):
+        return await self._pass("find_role", name)
+
+    async def find_role_by_id(self, role_id):
+        return await self._pass("find_role_by_id", role_id)
+
     async def list_users(self, after, limit):
         return await self._pass("list_users", after, limit)
 
@@ -132,25 +152,27 @@ class World:
         wait_limit=5.0,
         max_staleness=300.0,
         remembered=100,
+        root_secret=ROOT_SECRET,
     ):
         self.database = database
         self.control = control
         self.clock = ManualClock()
         self.metrics = Metrics()
         self.source = HeldSource(SqlSource(database))
-        parse_of_resource = partial(parse_policy, kind=RESOURCE_POLICY)
+        parse_of_resource = POLICY_PARSERS[Layer.RESOURCE_POLICY]
         self.resource_policies = ResourcePolicies(
             SqlStore(database), control.clock, lambda document, _: parse_of_resource(document)
         )
         self.policies = Policies(
-            parse_policy, parse_of_resource, lambda stored: policy_arn(ACCOUNT, stored.name)
+            POLICY_PARSERS, lambda stored: policy_arn(ACCOUNT, stored.name), parse_trust_document
         )
         self.principals = Principals(
             self.source, self.policies, control.ring, self.metrics,
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
         )  # fmt: skip
+        self.revoked = RevokedSessions(self.clock)
         self.refresher = Refresher(
-            self.source, self.policies, self.principals, self.metrics, self.clock,
+            self.source, self.policies, self.principals, self.revoked, self.metrics, self.clock,
             poll_interval=LONG, wait_limit=wait_limit,
         )  # fmt: skip
         log = DecisionLog(None, self.metrics, allow_sample_rate=0.0)
@@ -164,10 +186,19 @@ class World:
             remembered=remembered,
         )
         nothing = self.policies.handle((), ())
-        owner = UserEntry(root_principal(ACCOUNT), nothing, is_enabled=True)
-        self.root = KeyEntry(ROOT_ID, ROOT_SECRET, owner, is_enabled=True)
+        self.session_keys = SessionKeys(control.ring)
+        secret = Secret(root_secret.decode())
+        incarnations = self.session_keys.incarnate_root(ACCOUNT, ROOT_ID, secret)
+        owner = RootEntry(root_principal(ACCOUNT), nothing, incarnations)
+        self.root = KeyEntry(ROOT_ID, root_secret, owner, is_enabled=True)
         self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
-        self.authenticator = Authenticator(self.principals, self.root, regions=frozenset({REGION}))
+        self.sessions = Sessions(
+            self.session_keys, self.policies, self.principals, self.revoked, owner, self.metrics, self.clock,
+            limit=limit,
+        )  # fmt: skip
+        self.authenticator = Authenticator(
+            self.principals, self.sessions, self.root, regions=frozenset({REGION})
+        )
 
     async def settle(self) -> int:
         """Let memory reach what is committed now."""
@@ -183,11 +214,51 @@ class World:
             access_key_id
         )
 
+    async def role(self, name="auditor") -> RoleEntry | None:
+        roles = self.principals.roles
+        return roles.find(name) or await roles.load(name)
+
+    async def assumed(self, name="auditor", caller=None, session="s1", **more) -> IssuedSession:
+        """Issue a session of a role, without asking whether `caller` (a stranger for `None`) may have it."""
+        stored = await self.control.roles.get(name)
+        role = AssumedRole(id=stored.id, max_session_duration=stored.max_session_duration)
+        caller = caller or Parent(
+            principal_id="AIDASTRANGER", expires_at=None, is_narrowed=False, is_session=False
+        )
+        return await self.control.sessions.assume(role, caller, name=session, **more)
+
+    async def session(self, name="alice", **more) -> IssuedSession:
+        """Issue a session of a user, or of root for an empty name."""
+        root = self.root.owner.incarnation
+        parent_id = (await self.control.users.get(name)).id if name else root
+        parent = Parent(
+            principal_id=parent_id, expires_at=None, is_narrowed=False, is_session=False
+        )
+        return await self.control.sessions.issue(parent, **more)
+
+    async def credential(self, issued: IssuedSession) -> KeyEntry | None:
+        """Return the credential of a session, from memory or loaded."""
+        proof = issued.session.access_key_id, issued.token
+        return self.authenticator.find_credential(
+            *proof
+        ) or await self.authenticator.load_credential(*proof)
+
     def decide(self, entry: UserEntry, action=GET, resource=OBJECT):
         context = Context(entry.principal.facts, NO_FACTS, NO_FACTS, self.clock.now())
         request = AccessRequest(entry.principal, action, resource, context)
         age = self.authorizer.check_age()
         return self.authorizer.authorize(entry, [request], Asked("test"), age).decision
+
+    def decide_trust(
+        self, entry: UserEntry, role: RoleEntry | None, action="sts:AssumeRole", **facts
+    ):
+        context = Context(entry.principal.facts, NO_FACTS, facts, self.clock.now())
+        arn = role_arn(ACCOUNT, "none") if role is None else role.principal.arn
+        request = AccessRequest(entry.principal, action, arn, context)
+        age = self.authorizer.check_age()
+        return self.authorizer.authorize_assuming(
+            entry, role, [request], Asked("test"), age
+        ).decision
 
     async def can(self, name="alice", action=GET, resource=OBJECT) -> bool:
         entry = await self.user(name)

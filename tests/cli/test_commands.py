@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from authz.cli.client import open_channel
+from authz.cli.credentials import read_credential
 from authz.cli.errors import GRPC_REFUSALS, ExitCode, from_authz_error, from_grpc
 from authz.cli.main import COMMANDS, cli
-from authz.cli.session import read_credential
 from authz.errors import (
     AuthzError,
     ConflictError,
@@ -156,7 +156,7 @@ def test_a_file_that_is_no_credential_is_named(run, tmp_path, text):
 def test_a_credential_file_is_read(tmp_path):
     path = tmp_path / "root-credentials.json"
     path.write_text(json.dumps({"accessKey": "AKIA1", "secretKey": "s3cr3t-s3cr3t"}))
-    access_key_id, secret = read_credential(path)
+    access_key_id, secret, _ = read_credential(path)
     assert (access_key_id, secret.reveal()) == ("AKIA1", "s3cr3t-s3cr3t")
 
 

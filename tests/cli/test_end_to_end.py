@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from authz.cli.client import Client
+from authz.cli.credentials import Credential
 from authz.cli.errors import CliError, ExitCode
 from authz.cli.main import cli
 from authz.clock import ManualClock, SystemClock
@@ -46,6 +47,7 @@ class Run:
             "AUTHZ_HTTP_ADDRESS": f"{LOOPBACK}:{self.server.http_port}",
             "AUTHZ_ACCESS_KEY": credential[0],
             "AUTHZ_SECRET_KEY": credential[1],
+            "AUTHZ_SESSION_TOKEN": credential[2] if len(credential) > 2 else "",
             "COLUMNS": "200",
         }
         return CliRunner().invoke(cli, arguments, prog_name="authz", env=environment, input=stdin)
@@ -67,7 +69,7 @@ class Run:
 
     def client(self, credential=ROOT_CREDENTIAL, clock=None):
         address = f"{LOOPBACK}:{self.server.grpc_port}"
-        signer = (credential[0], Secret(credential[1]))
+        signer = Credential(credential[0], Secret(credential[1]))
         return Client(address, signer, region="us-east-1", clock=clock)
 
 

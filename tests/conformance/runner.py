@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from authz.bootstrap.building import check_document, check_resource_document
+from authz.bootstrap.documents import check_document, check_resource_document
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
@@ -110,7 +110,7 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
         users, groups = Users(store, clock), Groups(store, clock)
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
         of_resources = ResourcePolicies(store, clock, check_resource_document)
-        keys = AccessKeys(store, clock, ring, root_access_key_id=ROOT_ID)
+        keys = AccessKeys(store, clock, ring, check_document, root_access_key_id=ROOT_ID)
         for resource, document in scenarios[0].scenario.resource_policies.items():
             await of_resources.put(resource, document)
         for placed in scenarios:

@@ -28,6 +28,12 @@ async def test_a_generated_key_opens_to_the_secret_that_was_shown(
     assert Secret(opened.decode()) == created.secret
 
 
+async def test_no_key_takes_an_id_that_looks_like_a_sessions(control: Control) -> None:
+    with pytest.raises(InvalidError) as refused:
+        await control.access_keys.create("alice", access_key_id="ASIAALICE", secret=SECRET)
+    assert refused.value.field == "access_key_id"
+
+
 async def test_a_chosen_id_and_secret_are_kept(control: Control, source: SqlSource) -> None:
     await control.access_keys.create("alice", access_key_id="alice", secret=SECRET)
     stored = (await source.find_access_key("alice")).value

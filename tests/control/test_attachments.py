@@ -3,20 +3,21 @@ import pytest
 from authz.control import attachments as attachments_module
 from authz.errors import ConflictError, NotFoundError
 from authz.identity.records import Attachment, TargetKind
-from tests.store.fixtures import ALLOW_ALL, Control
+from tests.store.fixtures import ALLOW_ALL, TRUST, Control
 
-USER, GROUP = TargetKind.USER, TargetKind.GROUP
+USER, GROUP, ROLE = TargetKind.USER, TargetKind.GROUP, TargetKind.ROLE
 
 
 @pytest.fixture(autouse=True)
 async def things(control: Control) -> None:
     await control.users.create("Alice")
     await control.groups.create("Devs")
+    await control.roles.create("Admins", TRUST)
     for name in ("Open", "closed", "third"):
         await control.policies.create(name, ALLOW_ALL)
 
 
-@pytest.mark.parametrize(("kind", "target"), [(USER, "Alice"), (GROUP, "Devs")])
+@pytest.mark.parametrize(("kind", "target"), [(USER, "Alice"), (GROUP, "Devs"), (ROLE, "Admins")])
 async def test_what_is_attached_is_listed_from_both_ends_until_detached(
     kind: TargetKind, target: str, control: Control
 ) -> None:
@@ -30,18 +31,20 @@ async def test_what_is_attached_is_listed_from_both_ends_until_detached(
     assert not (await control.attachments.list_of_policy("open")).items
 
 
-async def test_a_policy_lists_its_groups_and_then_its_users_over_all_pages(
+async def test_a_policy_lists_its_groups_roles_and_users_over_all_pages(
     control: Control,
 ) -> None:
     for n in range(3):
         await control.users.create(f"user{n}")
         await control.groups.create(f"group{n}")
+        await control.roles.create(f"role{n}", TRUST)
         await control.attachments.attach("open", USER, f"user{n}")
         await control.attachments.attach("open", GROUP, f"group{n}")
-    for size in (1, 2, 3, 4, 6, 7):
+        await control.attachments.attach("open", ROLE, f"role{n}")
+    for size in (1, 2, 3, 4, 6, 9, 10):
         seen: list[str] = []
         token = ""
-        for _ in range(7):
+        for _ in range(10):
             page = await control.attachments.list_of_policy(
                 "open", page_size=size, page_token=token
             )
@@ -50,7 +53,7 @@ async def test_a_policy_lists_its_groups_and_then_its_users_over_all_pages(
             token = page.next_page_token
             if not token:
                 break
-        assert seen == ["group0", "group1", "group2", "user0", "user1", "user2"]
+        assert seen == [f"{kind}{n}" for kind in ("group", "role", "user") for n in range(3)]
 
 
 async def test_a_target_has_a_bounded_number_of_policies(

@@ -4,7 +4,7 @@ from authz.errors import ConflictError, InvalidError, NotFoundError, ParseError
 from authz.identity.records import TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql.engine import Database
-from tests.store.fixtures import ALLOW_ALL, DENY_ALL, Control
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, TRUST, Control
 
 
 async def test_a_document_is_kept_byte_for_byte(control: Control) -> None:
@@ -59,6 +59,7 @@ async def test_an_attached_policy_is_deleted_only_by_cascade(
 ) -> None:
     await control.users.create("Target")
     await control.groups.create("Target")
+    await control.roles.create("Target", TRUST)
     await control.policies.create("open", ALLOW_ALL)
     await control.attachments.attach("open", kind, "target")
     with pytest.raises(ConflictError, match=f"attached to {kind.value} `Target`"):

@@ -114,10 +114,11 @@ def test_an_update_that_names_nothing_or_too_much_is_refused(request_message, fi
     assert caught.value.field == field
 
 
-def test_a_target_is_a_user_or_a_group():
+def test_a_target_is_a_user_a_group_or_a_role():
     kind = attachment_service_pb2.AttachPolicyRequest
     assert admin_v1.parse_target(kind(user_name="alice")) == (TargetKind.USER, "alice")
     assert admin_v1.parse_target(kind(group_name="")) == (TargetKind.GROUP, "")
+    assert admin_v1.parse_target(kind(role_name="ops")) == (TargetKind.ROLE, "ops")
     with pytest.raises(InvalidError):
         admin_v1.parse_target(kind(policy_name="p"))
 
@@ -176,6 +177,8 @@ def test_an_attachment_names_its_target():
     group = Attachment(policy_name="p", target_kind=TargetKind.GROUP, target_name="ops")
     assert admin_v1.render_attachment(user).user_name == "alice"
     assert admin_v1.render_attachment(group).WhichOneof("target") == "group_name"
+    role = Attachment(policy_name="p", target_kind=TargetKind.ROLE, target_name="admin")
+    assert admin_v1.render_attachment(role).role_name == "admin"
 
 
 def test_a_secret_is_shown_by_its_creation_alone():

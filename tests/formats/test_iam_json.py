@@ -197,16 +197,43 @@ def test_what_is_not_understood_is_refused_with_its_place(text, message):
     [
         (iam_json.IDENTITY_POLICY, 20_480),
         (iam_json.RESOURCE_POLICY, 20_480),
+        (iam_json.TRUST_POLICY, 4_096),
         (iam_json.SESSION_POLICY, 2_048),
         (iam_json.SERVICE_ACCOUNT_POLICY, 4_096),
     ],
 )
 def test_a_document_has_at_most_so_many_bytes(kind, limit):
     elements = {"Principal": "*"} if kind.has_principal else {}
-    text = document({**ALLOW, **elements})
+    text = document(TRUST if kind is iam_json.TRUST_POLICY else {**ALLOW, **elements})
     full = text + " " * (limit - len(text))
     assert parse_policy(full, kind=kind).statements
     assert f"has at most {limit:,} bytes, this one {limit + 1:,}" in refusal(full + " ", kind=kind)
+
+
+TRUST = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "123456789012"}}
+
+
+def test_a_trust_policy_is_about_everything_it_is_asked_about_for_it_belongs_to_one_role():
+    (parsed,) = parse_policy(document(TRUST), kind=iam_json.TRUST_POLICY).statements
+    assert (parsed.resources, parsed.not_resources) == (("*",), False)
+    several = {**TRUST, "Action": ["sts:AssumeRole*", "STS:TagSession", "sts:SetSourceIdentity"]}
+    assert parse_policy(document(several), kind=iam_json.TRUST_POLICY).statements
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"Action": "*"}, "a trust policy has only `sts:` actions, not `*` at Statement[0]"),
+        ({"Action": ["sts:AssumeRole", "s3:GetObject"]}, "not `s3:GetObject`"),
+        ({"Action": None, "NotAction": "sts:TagSession"}, "not `NotAction`"),
+        ({"Resource": "*"}, "a trust policy has no `Resource`: it is about what it belongs to"),
+        ({"NotResource": "*"}, "a trust policy has no `NotResource`"),
+        ({"Principal": None}, "exactly one of `Principal` and `NotPrincipal`"),
+    ],
+)
+def test_what_a_trust_policy_has_not_is_refused(elements, message):
+    statement = {name: value for name, value in (TRUST | elements).items() if value is not None}
+    assert message in refusal(document(statement), kind=iam_json.TRUST_POLICY)
 
 
 def test_bytes_are_counted_not_characters():

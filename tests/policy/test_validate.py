@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authz.formats.iam_json import IDENTITY_POLICY, RESOURCE_POLICY, parse_policy
+from authz.formats.iam_json import IDENTITY_POLICY, RESOURCE_POLICY, TRUST_POLICY, parse_policy
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.validate import CHECKS, FINDING_LIMIT, SEVERITIES, PolicyKind, Severity, validate
 from authz.policy.validate.relations import covers, covers_arn, overlaps_type
@@ -16,8 +16,10 @@ USERS = "arn:aws:iam::123456789012:user/*"
 
 
 def find(*statements, kind=PolicyKind.IDENTITY, version="2012-10-17", **surroundings):
-    format_kind = RESOURCE_POLICY if kind is PolicyKind.RESOURCE else IDENTITY_POLICY
-    policy = parse_policy(a_document(*statements, version=version), kind=format_kind)
+    format_kinds = {PolicyKind.RESOURCE: RESOURCE_POLICY, PolicyKind.TRUST: TRUST_POLICY}
+    policy = parse_policy(
+        a_document(*statements, version=version), kind=format_kinds.get(kind, IDENTITY_POLICY)
+    )
     return validate(policy, kind=kind, **surroundings)
 
 
@@ -282,3 +284,15 @@ def test_the_largest_document_is_checked_in_bounded_work():
     document = json.dumps(a_statement(Action=actions, Resource=resources))
     assert len(document) <= IDENTITY_POLICY.byte_limit
     assert find(json.loads(document))
+
+
+def test_a_trust_policy_is_about_its_one_role():
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    for kind, expected in (
+        (PolicyKind.TRUST, {"AZ401"}),
+        (PolicyKind.RESOURCE, {"AZ105", "AZ401", "AZ509"}),
+    ):
+        resource = {"Resource": "*"} if kind is PolicyKind.RESOURCE else {}
+        assert ids(trust | resource, kind=kind) == expected
+    denial = {**trust, "Effect": "Deny"}
+    assert ids(denial, kind=PolicyKind.TRUST) == set()

@@ -18,7 +18,7 @@ from authz.policy.compile import (
     compile_policy_set,
     compile_resource_policy,
 )
-from authz.policy.decide import decide
+from authz.policy.decide import decide, decide_trust
 from authz.policy.decision import Layer, Reason, Verdict
 from authz.policy.explain import explain
 from authz.policy.request import AccessRequest, Principal, PrincipalKind
@@ -162,6 +162,31 @@ def test_decide_agrees_with_the_reference_evaluator_on_every_layer(indexing, giv
             )
             decision = decide(asked_by(principal, request), applicable)
             assert decision.verdict == expected, (given_, who, decision)
+
+
+@pytest.mark.parametrize("indexing", INDEXINGS)
+@deterministic
+@given(situations, st.lists(st.tuples(principals(), requests()), min_size=1, max_size=4))
+def test_whom_a_role_trusts_agrees_with_the_reference_evaluator(indexing, given_, asked):
+    with indexed(indexing):
+        applicable = applicable_of(given_)
+        for (principal, who), request in asked:
+            expected = evaluator.evaluate_trust(
+                given_, who, request.action, request.resource, request.context.find
+            )
+            decision = decide_trust(asked_by(principal, request), applicable)
+            assert decision.verdict == expected, (given_, who, decision)
+
+
+@deterministic
+@given(situations, principals(), requests())
+def test_nobody_assumes_a_role_who_is_not_allowed_to_or_not_trusted(given_, who, request_):
+    asked_by(who[0], request_)
+    if decide_trust(request_, applicable_of(given_)).is_allowed:
+        assert decide(request_, applicable_of(given_)).is_allowed
+        assert who[1].type in {"User", "AssumedRole"}
+        untrusted = applicable_of(replace(given_, resource=[]))
+        assert not decide_trust(request_, untrusted).is_allowed
 
 
 @deterministic

@@ -100,6 +100,30 @@ def evaluate_all(given: Documented, who: Who, action: str, resource: str, find: 
     return "IMPLICITLY_DENIED"
 
 
+def evaluate_trust(given: Documented, who: Who, action: str, resource: str, find: Find) -> str:
+    """Return whether a role may be assumed; its trust policy is given as the resource's."""
+    verdict = evaluate_all(given, who, action, resource, find)
+    if verdict != "ALLOWED":
+        return verdict
+
+    def allows(documents: Documents, *, of_the_role: bool = False) -> bool:
+        return any(
+            statement["Effect"] == "Allow"
+            and applies(statement, document.get("Version", "2008-10-17"), action, resource, find)
+            and (not of_the_role or bool(ways_granted(statement, who)))
+            for document in documents
+            for statement in as_list(document["Statement"])
+        )
+
+    own = [*given.sessions, *([] if given.service_account is None else [given.service_account])]
+    may = (
+        who.type in ("User", "AssumedRole")
+        and allows(given.resource, of_the_role=True)
+        and all(allows(documents) for documents in own)
+    )
+    return "ALLOWED" if may else "IMPLICITLY_DENIED"
+
+
 def names_of(who: Who) -> dict[str, set[tuple[str, str]]]:
     """Return in which ways somebody can be named, and as what."""
     if who.type == "Anonymous":

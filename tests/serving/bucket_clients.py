@@ -4,14 +4,15 @@ import hashlib
 import json
 
 from authz.access.entries import UserEntry
-from authz.bootstrap.building import check_resource_document
+from authz.bootstrap.documents import check_resource_document
 from authz.control.resource_policies import ResourcePolicies
 from authz.formats.s3_http import S3Config
 from authz.identity.http import HttpRequest
 from authz.identity.principal import ANONYMOUS
 from authz.identity.sigv4 import sign_headers
-from authz.serving.bucket_policies import BucketPolicies, HttpAnswer
+from authz.serving.bucket_policies import BucketPolicies
 from authz.serving.http_mappings import S3Mapping
+from authz.serving.http_surface import HttpAnswer
 from authz.store.sql.store import SqlStore
 from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, World
 

@@ -6,13 +6,20 @@ from collections.abc import Mapping
 from envoy.service.auth.v3 import external_auth_pb2
 
 from authz.access.entries import UserEntry
-from authz.bootstrap.building import check_resource_document
+from authz.bootstrap.documents import check_resource_document, check_trust_document
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
 from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
 from authz.identity.principal import ANONYMOUS
+from authz.identity.records import TargetKind
 from authz.identity.sigv4 import sign_headers
-from authz.serving import admin_handlers, admin_policy_handlers
+from authz.serving import (
+    admin_handlers,
+    admin_policy_handlers,
+    admin_role_handlers,
+    admin_session_handlers,
+)
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
@@ -63,7 +70,7 @@ class Surfaces:
             world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
             trusted_hops=trusted_hops,
         )  # fmt: skip
-        refs = PrincipalRefs(world.principals, world.root, anonymous)
+        refs = PrincipalRefs(world.principals, world.root, anonymous, clock)
         authorization = AuthorizationSurface(
             refs, world.authorizer, world.refresher, metrics, clock
         )
@@ -81,16 +88,26 @@ class Surfaces:
         control = world.control
         self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
         users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
+        stored_roles = Roles(control.store, clock, check_trust_document)
+        roles = admin_role_handlers.RoleHandlers(stored_roles, control.policies, ACCOUNT, clock)
         handlers = (
             users,
+            roles,
             admin_handlers.AccessKeyHandlers(control.access_keys, control.users),
             admin_handlers.GroupHandlers(control.groups, control.users, ACCOUNT),
             admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
             admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
             admin_policy_handlers.AttachmentHandlers(
-                control.attachments, control.users, control.groups, control.policies
+                control.attachments, control.users, control.groups, stored_roles, control.policies
+            ),
+            admin_session_handlers.SessionHandlers(
+                control.sessions, control.users, stored_roles, metrics
             ),
         )
+        boundaries = {
+            TargetKind.USER: users.find_boundary,
+            TargetKind.ROLE: roles.find_boundary,
+        }
         self.by_name = {
             "ext_authz": ext_authz.methods,
             "authz_v1": {
@@ -99,7 +116,7 @@ class Surfaces:
                 **reach.methods,
                 **authentication.methods,
             },
-            "admin": AdminSurface(self.gate, ACCOUNT, handlers, users.find_boundary).methods,
+            "admin": AdminSurface(self.gate, ACCOUNT, handlers, boundaries).methods,
         }
         self.methods = {name: m for methods in self.by_name.values() for name, m in methods.items()}
 

@@ -7,13 +7,15 @@ import pytest
 from authz.errors import InvalidError
 from authz.formats.admin_v1_policies import HolderKind
 from authz.serving.admin import SERVICES, list_methods
-from authz.serving.admin_requirements import REQUIREMENTS, find_requirement, resource_of
+from authz.serving.admin_requirements import CALLER, REQUIREMENTS, find_requirement, resource_of
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
     group_service_pb2,
     policy_service_pb2,
     resource_policy_service_pb2,
+    role_service_pb2,
+    session_service_pb2,
     user_service_pb2,
 )
 
@@ -45,15 +47,15 @@ def test_every_row_belongs_to_a_method():
 
 def test_all_services_of_the_package_are_served():
     assert {service.name for service in SERVICES} == {
-        "UserService", "AccessKeyService", "GroupService", "PolicyService", "ResourcePolicyService",
-        "AttachmentService",
+        "UserService", "AccessKeyService", "GroupService", "RoleService", "PolicyService",
+        "ResourcePolicyService", "AttachmentService", "SessionService",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("key", REQUIREMENTS)
 def test_a_row_speaks_both_vocabularies(key):
     needed = REQUIREMENTS[key]
-    assert re.fullmatch(r"(iam|s3|authz):[A-Z][A-Za-z]+", needed.action)
+    assert re.fullmatch(r"(iam|s3|sts|authz):[A-Z][A-Za-z]+", needed.action)
     assert needed.admin_action is None or re.fullmatch(r"admin:[A-Z][A-Za-z]+", needed.admin_action)
 
 
@@ -127,6 +129,32 @@ def test_a_row_names_a_text_field_of_its_request(path, name, kind):
             "iam:SetDefaultPolicyVersion",
             "policy/p",
         ),
+        ("RoleService/CreateRole", role_service_pb2.CreateRoleRequest(name="ops"), "iam:CreateRole", "role/ops"),
+        ("RoleService/ListRoles", role_service_pb2.ListRolesRequest(), "iam:ListRoles", "role/"),
+        (
+            "RoleService/UpdateRole",
+            role_service_pb2.UpdateRoleRequest(role=role_service_pb2.Role(name="ops")),
+            "iam:UpdateRole",
+            "role/ops",
+        ),
+        (
+            "RoleService/UpdateTrustPolicy",
+            role_service_pb2.UpdateTrustPolicyRequest(role_name="ops"),
+            "iam:UpdateAssumeRolePolicy",
+            "role/ops",
+        ),
+        (
+            "AttachmentService/AttachPolicy",
+            attachment_service_pb2.AttachPolicyRequest(policy_name="p", role_name="ops"),
+            "iam:AttachRolePolicy",
+            "role/ops",
+        ),
+        (
+            "SessionService/RevokeSessions",
+            session_service_pb2.RevokeSessionsRequest(role_name="ops"),
+            "authz:RevokeSessions",
+            "role/ops",
+        ),
     ],
 )  # fmt: skip
 def test_a_call_is_about_what_it_names(method, request_message, action, resource):
@@ -176,5 +204,41 @@ def test_what_can_have_no_resource_policy_is_refused_before_the_gate(verb):
 
 def test_no_action_of_minio_lifts_a_boundary():
     rows = {k: needed for k, needed in REQUIREMENTS.items() if "Boundary" in needed.action}
-    assert len(rows) == 2
+    assert len(rows) == 4
     assert {needed.admin_action for needed in rows.values()} == {None}
+
+
+def test_no_action_of_minio_keeps_roles():
+    rows = [needed for needed in REQUIREMENTS.values() if needed.kind == "role"]
+    assert len(rows) == 12
+    assert {needed.admin_action for needed in rows} == {None}
+
+
+def test_a_session_of_ones_own_needs_no_right_and_one_can_be_denied_it():
+    message = session_service_pb2.CreateSessionRequest()
+    needed = find_requirement(f"{PACKAGE}SessionService/CreateSession", message)
+    assert needed == ("sts:GetSessionToken", None, CALLER, "")
+    assert resource_of(needed, message, ACCOUNT) == "*"
+    assert [key for key, row in REQUIREMENTS.items() if row.kind == CALLER] == [
+        f"{PACKAGE}SessionService/CreateSession"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "resource"),
+    [({"user_name": "bob"}, f"arn:aws:iam::{ACCOUNT}:user/bob"), ({"access_key_id": "ASIAONE"}, "*")],
+)  # fmt: skip
+def test_sessions_are_revoked_by_who_may_on_their_user_and_a_single_one_by_who_may_on_everything(
+    target, resource
+):
+    message = session_service_pb2.RevokeSessionsRequest(**target)
+    needed = find_requirement(f"{PACKAGE}SessionService/RevokeSessions", message)
+    assert needed[:2] == ("authz:RevokeSessions", "admin:RemoveServiceAccount")
+    assert resource_of(needed, message, ACCOUNT) == resource
+
+
+def test_revoking_nothing_in_particular_is_refused_before_the_gate():
+    with pytest.raises(InvalidError):
+        find_requirement(
+            f"{PACKAGE}SessionService/RevokeSessions", session_service_pb2.RevokeSessionsRequest()
+        )

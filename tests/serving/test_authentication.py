@@ -8,14 +8,16 @@ from authz.errors import InvalidError, ParseError, UnavailableError
 from authz.identity.records import Status
 from authz.identity.sigv4 import sign_headers
 from authz.wire.authz.v1 import authentication_pb2 as wire
-from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET
+from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, policy
 from tests.serving.surfaces import AUTHENTICATE
 
 
 def a_request(
-    credential, now, *, service="s3", path="/box/k", **fields
+    credential, now, *, service="s3", path="/box/k", token="", **fields
 ) -> wire.AuthenticateRequest:
     headers = {"host": "s3.example.com"}
+    if token:
+        headers["x-amz-security-token"] = token
     if credential is not None:
         headers |= sign_headers(
             "GET", path, "", headers, hashlib.sha256(b"").hexdigest(),
@@ -60,6 +62,26 @@ async def test_unknown_and_disabled_are_one_answer(ask, credential, world):
     assert (unknown.code, unknown.message) == (disabled.code, disabled.message)
     assert unknown.code == "InvalidAccessKeyId"
     assert world.count("authentication_failures", "authenticate", "InvalidAccessKeyId") == 2
+
+
+async def test_a_session_is_its_parent_and_a_narrowed_one_is_nobody(ask, credential, world):
+    for document, expected in (("", f"arn:aws:iam::{ACCOUNT}:user/alice"), (policy(), "")):
+        issued = await world.session(policy=document)
+        session = issued.session.access_key_id, issued.secret.reveal()
+        answer = await ask(session, token=issued.token)
+        assert answer.authentication.principal.arn == expected
+        assert answer.failure.code == ("" if expected else "AccessDenied")
+        assert (await ask(session)).failure.code == "InvalidAccessKeyId"
+        assert (await ask(session, token="x")).failure.code == "InvalidToken"
+
+
+async def test_a_service_account_with_a_policy_is_nobody_who_could_be_named(ask, credential, world):
+    keys = world.control.access_keys
+    for document, code in (("", ""), (policy(), "AccessDenied")):
+        made = (await keys.create("alice", policy=document)).value
+        await world.settle()
+        answer = await ask((made.key.id, made.secret.reveal()))
+        assert answer.failure.code == code
 
 
 async def test_a_wrong_signature_is_an_answer(ask, credential):

@@ -133,6 +133,34 @@ async def test_disabled_principals_and_keys_are_denied(ask, credential, world):
         assert verdict(await ask(**principal)) == DISABLED
 
 
+async def test_an_access_key_with_a_policy_is_decided_within_it_until_it_expires(
+    ask, batch, credential, world
+):
+    ends = world.clock.now() + 3600.0
+    made = await world.control.access_keys.create(
+        "alice", policy=policy(action=PUT), expires_at=ends
+    )
+    await world.control.policies.update("gets", document=policy())
+    await world.settle()
+    key = {"access_key_id": made.value.key.id}
+    assert verdict(await ask(PUT, **key)) == ALLOWED
+    assert verdict(await ask(GET, **key)) == ("IMPLICITLY_DENIED", "SERVICE_ACCOUNT_POLICY")
+    assert verdict((await batch(a_check(GET, **key)))[0].decision)[0] == "IMPLICITLY_DENIED"
+    world.clock.advance(3600.0)
+    world.refresher.verified_at = world.clock.monotonic()
+    reads = world.source.calls["find_access_key"]
+    for _ in range(3):
+        assert verdict(await ask(PUT, **key)) == UNKNOWN
+        assert verdict((await batch(a_check(PUT, **key)))[0].decision) == UNKNOWN
+    assert world.source.calls["find_access_key"] == reads
+
+
+async def test_a_session_is_nobody_by_its_access_key_id(ask, credential, world):
+    issued = await world.session()
+    await world.credential(issued)
+    assert verdict(await ask(access_key_id=issued.session.access_key_id)) == UNKNOWN
+
+
 async def test_a_revision_that_is_asked_for_is_waited_for(ask, credential, world):
     assert verdict(await ask(user_name="alice")) == ALLOWED
     attached = world.control.policies.update("gets", document=policy("Deny"))
@@ -242,7 +270,7 @@ async def overtaken(world, batch, change, *checks):
     asked = asyncio.create_task(batch(*checks, a_check(user_name="bob")))
     await pause.reached.wait()
     await world.source.called("find_access_key")
-    await until(lambda: world.principals._loads.keys() == {"user:bob"})
+    await until(lambda: world.principals._loads._loads._tasks.keys() == {"user_name:bob"})
     revision = (await change).revision
     await world.settle()
     pause.released.set()

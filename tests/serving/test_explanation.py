@@ -305,6 +305,18 @@ async def test_a_decision_is_explained_as_it_was_asked_on_the_policies_of_now(
     assert answer.policies[0].statements[0].matched
 
 
+async def test_a_decision_about_a_narrowed_key_is_explained_within_its_policy(
+    explain, authorize, credential, world
+):
+    await world.control.policies.update("gets", document=policy())
+    made = await world.control.access_keys.create("alice", policy=policy(action=GET))
+    await world.settle()
+    refused = ("IMPLICITLY_DENIED", "SERVICE_ACCOUNT_POLICY")
+    made = await authorize(PUT, access_key_id=made.value.key.id)
+    assert verdict(made) == refused
+    assert verdict((await explain(decision_id=made.decision_id)).decision_now) == refused
+
+
 async def test_explaining_a_decision_makes_none(explain, authorize, credential, world):
     made = await authorize(user_name="alice")
     before = world.count("decisions", "authz_v1", "ALLOWED", "STATEMENT")

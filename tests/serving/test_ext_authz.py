@@ -113,6 +113,24 @@ async def test_users_allowed_by_the_same_statement_are_told_apart(ask, credentia
         assert headers_of(answer)["x-authz-principal"] == metadata_of(answer)["principal"] == arn
 
 
+async def test_the_upstream_learns_by_which_narrowed_key_to_ask_again(ask, credential, world):
+    made = (await world.control.access_keys.create("alice", policy=policy())).value
+    await world.settle()
+    names = ["x-authz-access-key-id", "x-authz-narrowed"]
+    for _ in range(2):
+        answer = await ask((made.key.id, made.secret.reveal()))
+        headers, metadata = headers_of(answer), metadata_of(answer)
+        assert [headers[name] for name in names] == [made.key.id, "true"]
+        assert (metadata["access_key_id"], metadata["narrowed"]) == (made.key.id, "true")
+        assert list(answer.ok_response.headers_to_remove) == []
+        assert headers["x-authz-principal"] == ALICE
+        # Of who is not narrowed nothing of it is told, and what a client claims goes.
+        answer = await ask(credential)
+        assert headers_of(answer).keys().isdisjoint(names)
+        assert list(answer.ok_response.headers_to_remove) == names
+        assert "narrowed" not in metadata_of(answer)
+
+
 async def test_a_sid_full_of_marks_changes_nothing_else(ask, credential, world):
     document = json.loads(policy(action="s3:Get*"))
     for length in (21, 22, 23, 44, 50):

@@ -14,6 +14,7 @@ from authz.errors import (
 )
 from authz.identity.records import Status, TargetKind
 from authz.serving import gate as gate_module
+from authz.serving.call import Call
 from authz.serving.gate import CALL_SKEW, peer_ip
 from authz.wire.authz.admin.v1 import user_service_pb2 as wire
 from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET, policy
@@ -59,6 +60,32 @@ async def may(world, *documents: str) -> None:
 
 async def test_root_may_call(get_bob):
     assert await get_bob() == "bob"
+
+
+@pytest.mark.parametrize("change", ["disable", "delete", "detach"])
+async def test_a_caller_let_go_of_while_facts_are_read_is_not_admitted_by_what_it_was(
+    surfaces, world, credential, bob, change
+):
+    await may(world, policy())
+    control = world.control
+
+    async def find_facts():
+        if change == "disable":
+            await control.users.update("alice", status=Status.DISABLED)
+        elif change == "delete":
+            await control.access_keys.delete(credential[0])
+        else:
+            await control.attachments.detach("admin0", TargetKind.USER, "alice")
+        await world.settle()
+        return {}
+
+    call = Call(GET, surfaces.signed(GET, BOB, credential), "")
+    admit = surfaces.gate.admit(call, BOB, "iam:GetUser", None, "*", find_facts=find_facts)
+    with pytest.raises(UnavailableError):
+        await admit
+    again = Call(GET, surfaces.signed(GET, BOB, credential, now=world.clock.now() + 1.0), "")
+    with pytest.raises((UnauthenticatedError, ForbiddenError)):
+        await surfaces.gate.admit(again, BOB, "iam:GetUser", None, "*")
 
 
 async def test_an_unsigned_call_is_refused(get_bob, world):

@@ -13,11 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from authz.errors import InvalidError
 from authz.identity.http import HttpRequest
 from authz.serving.bucket_policies import BODY_LIMIT
-from authz.serving.http import bucket_policies as adapter
 from authz.serving.http import server as http_server
+from authz.serving.http import surface_app as adapter
 from authz.serving.http.app import build_app
-from authz.serving.http.bucket_policies import BucketPoliciesApp
 from authz.serving.http.server import HttpServer
+from authz.serving.http.surface_app import SurfaceApp
+from authz.serving.sts import BODY_LIMIT as STS_BODY_LIMIT
 from authz.telemetry.metrics import Metrics
 from tests.access.world import until
 from tests.serving.bucket_clients import (
@@ -28,6 +29,7 @@ from tests.serving.bucket_clients import (
     build_bucket_policies,
     statement,
 )
+from tests.serving.sts_clients import ROOT, StsClient, build_sts, presigned
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -45,10 +47,12 @@ class Site:
         self.metrics = Metrics()
         self.problems: list[str] = []
         self.client = Client(build_bucket_policies(world), world.clock)
-        self.app = BucketPoliciesApp(
-            self.client.surface, proxies=[ip_network(proxies)], trusted_hops=0
+        self.sts = StsClient(build_sts(world), world.clock)
+        self.app, self.sts_app = (
+            SurfaceApp(surface, proxies=[ip_network(proxies)], trusted_hops=0)
+            for surface in (self.client.surface, self.sts.surface)
         )
-        app = build_app(self.metrics, lambda: self.problems, self.app)
+        app = build_app(self.metrics, lambda: self.problems, self.app, self.sts_app)
         self.server = HttpServer("127.0.0.1:0", app)
 
     async def get(self, path, *, method="GET", accept="*/*") -> Answered:
@@ -83,7 +87,7 @@ def on_the_wire(request: HttpRequest, *, chunked: bool = False) -> bytes:
     elif "content-length" not in headers:
         headers["content-length"] = str(len(body))
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    target = f"{request.path}?{request.query}"
+    target = f"{request.path}?{request.query}" if request.query else request.path
     return f"{request.method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
@@ -284,6 +288,68 @@ async def test_a_bucket_called_like_a_page_of_ours_is_a_bucket(site, path):
 async def test_other_requests_with_a_query_are_nobodys(site):
     for target in ("/box?acl", "/box?policies", "/?list-type=2", "/box/k?versionId=policy"):
         assert (await site.get(target)).status == 404
+
+
+async def test_sts_is_asked_at_the_root_by_a_form_or_a_presigned_query(site):
+    answer = await site.send(on_the_wire(site.sts.request()))
+    assert answer.status == 200
+    assert b"GetCallerIdentityResult" in answer.body
+    assert answer.headers["content-length"] == str(len(answer.body))
+    answer = await site.send(on_the_wire(site.sts.request(), chunked=True))
+    assert answer.status == 200
+    for method in ("GET", "POST"):
+        request = presigned(ROOT, site.sts.clock.now(), method=method)
+        assert (await site.send(on_the_wire(request))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/?action=GetCallerIdentity", 404),
+        ("GET", "/?%41ction=GetCallerIdentity", 404),
+        ("PUT", "/?Action=GetCallerIdentity", 404),
+        ("HEAD", "/?Action=GetCallerIdentity", 404),
+        ("POST", "//", 404),
+        ("POST", "/x", 404),
+        ("POST", "/%2F", 404),
+        ("POST", "/metrics", 405),
+        ("GET", "/metrics?Action=GetCallerIdentity", 404),
+        ("GET", "/?Action=GetCallerIdentity", 400),
+        ("POST", "/", 400),
+    ],
+)
+async def test_nothing_else_is_for_sts(site, method, target, status):
+    answer = await site.get(target, method=method)
+    assert answer.status == status
+    assert (b"sts.amazonaws.com" in answer.body) is (status == 400)
+
+
+async def test_a_bucket_policy_is_no_sts_whatever_else_the_query_says(site):
+    answer = await site.get("/?Action=GetCallerIdentity&policy", method="POST")
+    assert b"sts.amazonaws.com" not in answer.body
+    assert b"<Error>" in answer.body
+
+
+async def test_requests_to_sts_are_bounded_as_those_about_buckets(site, monkeypatch):
+    monkeypatch.setattr(adapter, "MAX_IN_FLIGHT", 1)
+    raw = on_the_wire(site.sts.request())
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
+    writer.write(raw[:-1])
+    await until(lambda: site.sts_app._in_flight.total() == 1)
+    refused = await site.send(raw)
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert b"<Code>Throttling</Code>" in refused.body
+    assert (await site.ask()).status != 503
+    writer.write(raw[-1:])
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    request = site.sts.request()
+    request.headers["content-length"] = str(10**9)
+    answer = await site.send(on_the_wire(request) + b" " * STS_BODY_LIMIT)
+    assert answer.status == 413
+    assert b"<Code>RequestEntityTooLarge</Code>" in answer.body
 
 
 async def test_a_body_beyond_the_limit_is_not_read_to_its_end(site):

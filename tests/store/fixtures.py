@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,18 @@ from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.ports import Store
 from authz.control.resource_policies import ResourcePolicies
+from authz.control.roles import Roles
+from authz.control.sessions import Sessions
 from authz.control.users import Users
-from authz.formats.iam_json import parse_policy
+from authz.errors import UnavailableError
+from authz.formats.iam_json import (
+    SERVICE_ACCOUNT_POLICY,
+    SESSION_POLICY,
+    TRUST_POLICY,
+    parse_policy,
+)
 from authz.identity.sealing import KEY_SIZE, KeyRing
+from authz.identity.session import SessionKeys
 from authz.store.sql.engine import Database, DatabaseOptions
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
@@ -26,7 +36,16 @@ __all__ = ["control", "database", "database_url", "new_url", "postgres", "source
 BACKENDS = ("sqlite", "postgresql")
 OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, heartbeat_timeout=2.0)
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
+MAX_DURATION = 43_200.0
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"AWS":"arn:aws:iam::123456789012:user/alice"}}]}'
+)
+TRUST_ROOT = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",'
+    '"Principal":{"AWS":"123456789012"}}]}'
+)
 DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 
 
@@ -39,14 +58,33 @@ class Control:
         self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
         self.users = Users(store, self.clock)
         self.groups = Groups(store, self.clock)
+        self.roles = Roles(store, self.clock, partial(parse_policy, kind=TRUST_POLICY))
         self.policies = Policies(store, self.clock, parse_policy)
         self.resource_policies = ResourcePolicies(
             store, self.clock, lambda document, _resource: parse_policy(document)
         )
         self.access_keys = AccessKeys(
-            store, self.clock, self.ring, root_access_key_id=ROOT_ACCESS_KEY_ID
+            store,
+            self.clock,
+            self.ring,
+            partial(parse_policy, kind=SERVICE_ACCOUNT_POLICY),
+            root_access_key_id=ROOT_ACCESS_KEY_ID,
+        )
+        self.sessions = Sessions(
+            store,
+            self.clock,
+            SessionKeys(self.ring),
+            partial(parse_policy, kind=SESSION_POLICY),
+            self._check_recent,
+            max_duration=MAX_DURATION,
         )
         self.attachments = Attachments(store)
+        self.oldest = 0.0
+        """How old memory is where sessions are issued, in seconds."""
+
+    def _check_recent(self, limit: float) -> None:
+        if self.oldest > limit:
+            raise UnavailableError("memory is too old")
 
 
 @pytest.fixture(params=BACKENDS)

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from authz.identity.records import PolicyOrigin, PolicyVersion
+from authz.identity.records import PolicyOrigin, PolicyVersion, TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql import schema
 from authz.store.sql.canned import canned_policy_id
@@ -15,12 +15,14 @@ from authz.store.sql.engine import Database
 from authz.store.sql.schema import SchemaState
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
-from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, Control
+from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, TRUST, Control
 
 ODD = f"\r\n\t {ALLOW_ALL}  \n\"\u00fc\u2603\U0001f600' -- \\ "
 CANNED_ID = canned_policy_id("readonly")
 
-ROWS_OF_0001 = {
+Rows = dict[str, list[dict[str, Any]]]
+
+ROWS_OF_0001: Rows = {
     "users": [
         {"id": "AIDA1", "name": "Alice", "name_key": "alice", "status": "enabled",
          "tags": '{"Team": "\u00fc"}', "created_at": 1.5},
@@ -49,12 +51,49 @@ ROWS_OF_0001 = {
 }  # fmt: skip
 
 
-def fill_as_0001(connection: Connection) -> None:
+ROWS_OF_0002: Rows = {
+    "policies": [
+        {"id": "ANPA1", "name": "Odd", "name_key": "odd", "origin": "customer", "version": 1,
+         "description": "as it was", "created_at": 5.5, "updated_at": 6.5, "last_version": 3},
+        {"id": "ANPA2", "name": "often", "name_key": "often", "origin": "customer", "version": 7,
+         "description": "", "created_at": 5.5, "updated_at": 7.5, "last_version": 7},
+    ],
+    "policy_versions": [
+        {"policy_id": "ANPA1", "version": 1, "document": ODD, "created_at": 5.5},
+        {"policy_id": "ANPA1", "version": 3, "document": DENY_ALL, "created_at": 6.5},
+        {"policy_id": "ANPA2", "version": 7, "document": DENY_ALL, "created_at": 7.5},
+    ],
+    "users": [
+        {**user, "boundary_id": boundary}
+        for user, boundary in zip(ROWS_OF_0001["users"], ("ANPA2", None), strict=True)
+    ],
+    "resource_policies": [
+        {"resource": "arn:aws:s3:::photos", "version": 3, "document": ODD, "created_at": 5.5,
+         "updated_at": 6.5},
+    ],
+    **{
+        table: ROWS_OF_0001[table]
+        for table in ("groups", "memberships", "access_keys", "user_policies", "group_policies", "changes")
+    },
+}  # fmt: skip
+
+
+ROWS_OF_0003: Rows = ROWS_OF_0002 | {
+    "users": [user | {"sessions_void_before": 9.5} for user in ROWS_OF_0002["users"]],
+    "access_keys": [
+        key | {"name": "ci", "policy": ODD, "expires_at": 10.5}
+        for key in ROWS_OF_0002["access_keys"]
+    ],
+    "revoked_sessions": [{"access_key_id": "ASIA1", "expires_at": 11.5}],
+}
+
+
+def fill(connection: Connection, version: str, content: Rows) -> None:
     config = Config()
     config.set_main_option("script_location", str(schema._MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "0001")
-    for table, rows in ROWS_OF_0001.items():
+    command.upgrade(config, version)
+    for table, rows in content.items():
         columns = ", ".join(rows[0])
         values = ", ".join(f":{column}" for column in rows[0])
         connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), rows)
@@ -66,8 +105,13 @@ def rows_of(connection: Connection, table: str) -> Sequence[dict[str, Any]]:
     return [dict(row) for row in found]
 
 
-async def bring_forward(database: Database, canned: Sequence[CannedPolicy] = ()) -> int:
-    await database.write(lambda connection: connection.run_sync(fill_as_0001))
+async def bring_forward(
+    database: Database,
+    canned: Sequence[CannedPolicy] = (),
+    version: str = "0001",
+    content: Rows = ROWS_OF_0001,
+) -> int:
+    await database.write(lambda connection: connection.run_sync(fill, version, content))
     assert await database.schema_state() is SchemaState.BEHIND
     revision = await database.migrate(now=100.0, canned=canned)
     assert await database.schema_state() is SchemaState.CURRENT
@@ -139,3 +183,66 @@ async def test_0002_and_a_changed_canned_policy_arrive_together(database_url: st
         assert [
             change.key for change in (await SqlSource(database).changes_after(41, 9)).changes
         ] == [CANNED_ID]
+
+
+async def test_0003_keeps_everything_that_0002_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database, version="0002", content=ROWS_OF_0002) == 41
+        added = {
+            "users": {"sessions_void_before": 0.0},
+            "access_keys": {"name": "", "policy": "", "expires_at": None},
+        }
+        for table, before in ROWS_OF_0002.items():
+            after = await database.read(
+                lambda connection, table=table: connection.run_sync(rows_of, table)
+            )
+            assert after == [row | added.get(table, {}) for row in before]
+
+
+async def test_after_0003_everything_means_what_it_meant(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        await bring_forward(database, version="0002", content=ROWS_OF_0002)
+        source, control = SqlSource(database), Control(SqlStore(database))
+        loaded = (await source.load_policies()).value
+        assert {policy.id: policy.document for policy in loaded.managed} == {
+            "ANPA1": ODD, "ANPA2": DENY_ALL
+        }  # fmt: skip
+        assert [policy.document for policy in loaded.of_resources] == [ODD]
+        assert loaded.revoked == []
+        assert not (await source.changes_after(40, 10)).is_gap
+        found = (await source.find_access_key("KEY1")).value
+        assert found is not None
+        assert (found.key.name, found.key.policy, found.key.expires_at) == ("", "", None)
+        assert found.sealed_secret == b"\x00\xff"
+        assert found.owner == (await source.find_user_by_id("AIDA1")).value
+        assert (found.owner.boundary_id, found.owner.user.sessions_void_before) == ("ANPA2", 0.0)
+        narrowed = await control.access_keys.update("KEY1", policy=ALLOW_ALL)
+        voided = await control.sessions.revoke_user("alice")
+        assert (narrowed.revision, voided.revision) == (42, 43)
+        changed = (await source.find_access_key("KEY1")).value
+        assert changed is not None
+        assert changed.key == narrowed.value
+        assert changed.owner.user == voided.value
+
+
+async def test_0004_keeps_everything_that_0003_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database, version="0003", content=ROWS_OF_0003) == 41
+        for table, before in ROWS_OF_0003.items():
+            after = await database.read(
+                lambda connection, table=table: connection.run_sync(rows_of, table)
+            )
+            assert after == before
+
+
+async def test_after_0004_there_are_no_roles_until_one_is_made(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        await bring_forward(database, version="0003", content=ROWS_OF_0003)
+        source, control = SqlSource(database), Control(SqlStore(database))
+        assert not (await source.changes_after(40, 10)).is_gap
+        assert not (await control.roles.list()).items
+        role = (await control.roles.create("Ops", TRUST, boundary="often")).value
+        assert (await control.attachments.attach("odd", TargetKind.ROLE, "ops")).revision == 43
+        found = (await source.find_role("ops")).value
+        assert found is not None
+        assert (found.role, found.policy_ids, found.boundary_id) == (role, ("ANPA1",), "ANPA2")

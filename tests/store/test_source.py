@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import delete
 
 from authz.access.ports import At, StoredPrincipal
+from authz.control.limits import REVOCATION_REACH
 from authz.control.ports import Slice
 from authz.errors import ConflictError
 from authz.identity.credential import Secret
@@ -116,6 +117,30 @@ async def test_a_principal_comes_with_its_boundary(control: Control, source: Sql
         await control.attachments.attach("own", USER, "alice")
 
 
+async def test_a_principal_is_found_by_its_id_as_by_its_name(
+    control: Control, source: SqlSource
+) -> None:
+    user = (await control.users.create("Alice", tags={"Team": "blue"})).value
+    await control.users.create("bob")
+    for name in ("p0", "p1", "p2"):
+        await control.policies.create(name, ALLOW_ALL)
+    await control.users.put_boundary("alice", "p0")
+    await control.attachments.attach("p1", USER, "alice")
+    await control.groups.create("devs")
+    await control.groups.add_members("devs", ["alice", "bob"])
+    await control.attachments.attach("p2", GROUP, "devs")
+    await control.sessions.revoke_user("alice")
+    found = await source.find_user_by_id(user.id)
+    assert found == await source.find_user("alice")
+    assert found.value is not None
+    assert found.value.user.sessions_void_before == control.clock.now() + REVOCATION_REACH
+    assert len(found.value.policy_ids) == 2
+    assert (await source.find_user_by_id(user.id.lower())).value is None
+    await control.users.delete("alice", cascade=True)
+    await control.users.create("Alice")
+    assert (await source.find_user_by_id(user.id)).value is None
+
+
 async def test_a_page_of_users_holds_what_each_of_them_is_alone(
     control: Control, source: SqlSource
 ) -> None:
@@ -192,12 +217,13 @@ async def test_what_no_record_can_be_called_is_simply_not_found(
 ) -> None:
     assert (await source.find_access_key(garbage)).value is None
     assert (await source.find_user(garbage)).value is None
+    assert (await source.find_user_by_id(garbage)).value is None
 
 
 async def test_policies_are_loaded_all_or_by_id(
     control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await source.load_policies()).value == ([], [])
+    assert (await source.load_policies()).value == ([], [], [])
     stored = [(await control.policies.create(f"p{n}", f" {ALLOW_ALL}\n")).value for n in range(4)]
     loaded = await source.load_policies()
     assert loaded.revision == await source.revision()
@@ -208,7 +234,7 @@ async def test_policies_are_loaded_all_or_by_id(
         some = (await source.load_policies(wanted, ())).value
         assert {policy.name for policy in some.managed} == {"p1", "p3"}
         assert some.of_resources == []
-    assert (await source.load_policies([], [])).value == ([], [])
+    assert (await source.load_policies([], [])).value == ([], [], ())
 
 
 async def test_policies_of_resources_are_loaded_all_or_by_arn(
@@ -228,6 +254,17 @@ async def test_policies_of_resources_are_loaded_all_or_by_arn(
         assert some.managed == [policy]
 
 
+async def test_revoked_sessions_are_loaded_with_everything(
+    control: Control, source: SqlSource
+) -> None:
+    assert (await source.load_policies()).value.revoked == []
+    stored = [(await control.sessions.revoke(f"ASIA{n}")).value for n in range(3)]
+    loaded = await source.load_policies()
+    assert loaded.revision == await source.revision()
+    assert sorted(loaded.value.revoked, key=lambda each: each.access_key_id) == stored
+    assert (await source.load_policies([], [])).value.revoked == ()
+
+
 async def test_policies_are_loaded_from_one_snapshot(
     control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +276,7 @@ async def test_policies_are_loaded_from_one_snapshot(
         revision = await real(connection)
         await control.policies.update("open", document=DENY_ALL)
         await control.resource_policies.put("arn:aws:s3:::photos", DENY_ALL)
+        await control.sessions.revoke("ASIAONE")
         return revision
 
     monkeypatch.setattr(source_module.change_log, "read_revision", read_and_write)
@@ -246,6 +284,7 @@ async def test_policies_are_loaded_from_one_snapshot(
     assert loaded.revision == before
     assert [policy.document for policy in loaded.value.managed] == [ALLOW_ALL]
     assert loaded.value.of_resources == []
+    assert loaded.value.revoked == []
 
 
 async def test_a_policy_whose_version_in_force_is_missing_is_loaded_without_a_document(

@@ -17,7 +17,14 @@ from authz.policy.catalog import (
 )
 from authz.policy.validate.finding import Check, Finding, Severity
 from authz.policy.validate.relations import covers
-from authz.policy.validate.view import ANY, PolicyView, StatementView, is_wild, service_of
+from authz.policy.validate.view import (
+    ANY,
+    PolicyKind,
+    PolicyView,
+    StatementView,
+    is_wild,
+    service_of,
+)
 
 LIST_LIMIT: Final = 256
 """Most entries of a list that are compared with each other."""
@@ -85,7 +92,9 @@ def check_actions(view: PolicyView) -> Iterator[Finding]:
     for one in view.statements:
         for place, pattern in one.listed_actions():
             yield from _check_pattern(one, place, pattern)
-        yield from _check_reach(one)
+        # A trust policy is about its one role, without naming it.
+        if view.kind is not PolicyKind.TRUST:
+            yield from _check_reach(one)
         yield from _redundant(one)
     yield from _version_only(view)
 

@@ -47,7 +47,7 @@ def check_document(view: PolicyView) -> Iterator[Finding]:
             "", message, "split it in two, or use wildcards where names have a common part"
         )
     yield from _sids(view)
-    is_limiting = view.kind not in {"identity", "resource"}
+    is_limiting = view.kind not in {"identity", "resource", "trust"}
     if is_limiting and not any(one.is_allow for one in view.statements):
         message = "nothing is allowed: such a policy limits, and what it does not allow is denied"
         yield NO_ALLOW.at("Statement", message, "add what shall remain allowed")

@@ -18,6 +18,7 @@ class PolicyKind(StrEnum):
 
     IDENTITY = "identity"
     RESOURCE = "resource"
+    TRUST = "trust"
     SESSION = "session"
     SERVICE_ACCOUNT = "service-account"
 

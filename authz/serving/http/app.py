@@ -1,16 +1,17 @@
-"""The HTTP port: `/livez`, `/readyz`, `/metrics`, and S3's requests about bucket policies.
+"""The HTTP port: `/livez`, `/readyz`, `/metrics`, S3's requests about bucket policies, and AWS's STS.
 
 Liveness says that the process turns; it never depends on the database. Readiness says that decisions can
 be made, and, when not, why. Metrics are for Prometheus, in the format its Accept header asks for. Nothing
 of these needs credentials or shows more than a Prometheus scrape may see.
 
 Those three have no query, and what a proxy hands over from clients always has one: so no client reaches them
-through it, whatever a bucket is called. Bucket policies prove everything themselves
-(`serving/bucket_policies.py`).
+through it, whatever a bucket is called. The other two prove everything themselves
+(`serving/bucket_policies.py`, `serving/sts.py`).
 """
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
@@ -19,25 +20,40 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authz.serving.http.bucket_policies import BucketPoliciesApp
+from authz.formats.s3_query import names_parameter
+from authz.serving.bucket_policies import SUBRESOURCES
+from authz.serving.http.surface_app import SurfaceApp
 from authz.telemetry.metrics import Metrics
+
+_ACTION: Final = frozenset({"Action"})
 
 
 def build_app(
-    metrics: Metrics, problems: Callable[[], Sequence[str]], bucket_policies: BucketPoliciesApp
+    metrics: Metrics,
+    problems: Callable[[], Sequence[str]],
+    bucket_policies: SurfaceApp,
+    sts: SurfaceApp,
 ) -> ASGIApp:
     """Return the application; `problems` says what keeps this process from answering, if anything."""
     operations = _build_operations(metrics, problems)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if bucket_policies.wants(scope):
+        query = scope["query_string"].decode("latin-1")
+        # First, as the proxy does: a bucket's own host has its policy at `/`, too.
+        if names_parameter(query, SUBRESOURCES):
             await bucket_policies(scope, receive, send)
-        elif scope["query_string"]:
+        elif scope["raw_path"] == b"/" and _is_for_sts(scope["method"], query):
+            await sts(scope, receive, send)
+        elif query:
             await PlainTextResponse("not found\n", 404)(scope, receive, send)
         else:
             await operations(scope, receive, send)
 
     return app
+
+
+def _is_for_sts(method: str, query: str) -> bool:
+    return method == "POST" or (method == "GET" and names_parameter(query, _ACTION))
 
 
 def _build_operations(metrics: Metrics, problems: Callable[[], Sequence[str]]) -> Starlette:

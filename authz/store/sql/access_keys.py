@@ -62,6 +62,6 @@ class SqlAccessKeys(Family):
 
 def _with_owner() -> Select[Any]:
     return select(
-        *(access_keys.c[name] for name in ("id", "user_id", "status", "created_at", "description")),
+        *(column for column in access_keys.c if column is not access_keys.c.sealed_secret),
         users.c.name.label("user_name"),
     ).join(users, users.c.id == access_keys.c.user_id)

@@ -1,7 +1,7 @@
 """Attachments in SQL: implements `control.ports.AttachmentRecords`.
 
-Two tables of the same shape, one for users and one for groups, so that foreign keys hold; everything here is
-written once over both.
+Tables of the same shape, one a kind of target, so that foreign keys hold; everything here is
+written once over all.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,15 @@ from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
 from authz.identity.records import Attachment, TargetKind
 from authz.store.sql.families import Family
-from authz.store.sql.tables import group_policies, groups, policies, user_policies, users
+from authz.store.sql.tables import (
+    group_policies,
+    groups,
+    policies,
+    role_policies,
+    roles,
+    user_policies,
+    users,
+)
 
 
 class _Side(NamedTuple):
@@ -28,16 +36,17 @@ class _Side(NamedTuple):
 _SIDES: Final = {
     TargetKind.USER: _Side(user_policies, user_policies.c.user_id, users, ChangeKind.USER),
     TargetKind.GROUP: _Side(group_policies, group_policies.c.group_id, groups, ChangeKind.GROUP),
+    TargetKind.ROLE: _Side(role_policies, role_policies.c.role_id, roles, ChangeKind.ROLE),
 }
 
 
 class SqlAttachments(Family):
-    """The rows of `user_policies` and `group_policies`."""
+    """The rows of `user_policies`, `group_policies` and `role_policies`."""
 
     async def list_of_target(
         self, kind: TargetKind, target_id: str, part: Slice
     ) -> Sequence[Attachment]:
-        """Return what is attached to a user or group."""
+        """Return what is attached to a user, group or role."""
         side = _SIDES[kind]
         wanted = _joined(side).where(side.target_id == target_id)
         return await self._attachments(kind, wanted, policies.c.name_key, part)
@@ -45,7 +54,7 @@ class SqlAttachments(Family):
     async def list_of_policy(
         self, kind: TargetKind, policy_id: str, part: Slice
     ) -> Sequence[Attachment]:
-        """Return the users, or the groups, that a policy is attached to."""
+        """Return the targets of one kind that a policy is attached to."""
         side = _SIDES[kind]
         wanted = _joined(side).where(side.pairs.c.policy_id == policy_id)
         return await self._attachments(kind, wanted, side.targets.c.name_key, part)
@@ -70,7 +79,7 @@ class SqlAttachments(Family):
             self._changes.note(side.change, target_id)
 
     async def detach_target(self, kind: TargetKind, target_id: str) -> None:
-        """Detach everything from a user or group."""
+        """Detach everything from a user, group or role."""
         side = _SIDES[kind]
         self._changes.note(side.change, target_id)
         await self._connection.execute(delete(side.pairs).where(side.target_id == target_id))

@@ -45,6 +45,9 @@ _KEY_COLUMNS: Final = (
     access_keys.c.status.label("key_status"),
     access_keys.c.created_at.label("key_created_at"),
     access_keys.c.description,
+    access_keys.c.name.label("key_name"),
+    access_keys.c.policy.label("key_policy"),
+    access_keys.c.expires_at.label("key_expires_at"),
     access_keys.c.sealed_secret,
 )
 _NO_KEY: Final = tuple(null().label(column.name) for column in _KEY_COLUMNS)
@@ -86,10 +89,12 @@ def _statement(
     return union_all(own, through_groups)
 
 
-_USER_WANTED: Final = users.c.name_key == bindparam("wanted")
-_BY_NAME: Final = _statement(
-    state.outerjoin(users, _USER_WANTED), _NO_KEY, select(users.c.id).where(_USER_WANTED)
-)
+def _user_statement(wanted: ColumnElement[bool]) -> CompoundSelect[Any]:
+    return _statement(state.outerjoin(users, wanted), _NO_KEY, select(users.c.id).where(wanted))
+
+
+_BY_NAME: Final = _user_statement(users.c.name_key == bindparam("wanted"))
+_BY_ID: Final = _user_statement(users.c.id == bindparam("wanted"))
 
 _KEY_WANTED: Final = access_keys.c.id == bindparam("wanted")
 _BY_KEY: Final = _statement(
@@ -101,7 +106,18 @@ _BY_KEY: Final = _statement(
 
 async def read_user(connection: AsyncConnection, name: str) -> At[StoredPrincipal | None]:
     """Read the user of this name, ignoring case."""
-    rows = (await connection.execute(_BY_NAME, {"wanted": fold_name(name)})).all()
+    return await _read_user(connection, _BY_NAME, fold_name(name))
+
+
+async def read_user_by_id(connection: AsyncConnection, user_id: str) -> At[StoredPrincipal | None]:
+    """Read the user of exactly this id."""
+    return await _read_user(connection, _BY_ID, user_id)
+
+
+async def _read_user(
+    connection: AsyncConnection, statement: CompoundSelect[Any], wanted: str
+) -> At[StoredPrincipal | None]:
+    rows = (await connection.execute(statement, {"wanted": wanted})).all()
     own, through_groups = _halves(rows)
     return At(own[0].revision, _one_principal(own, through_groups))
 
@@ -123,6 +139,9 @@ async def read_access_key(
         status=Status(own.key_status),
         created_at=own.key_created_at,
         description=own.description,
+        name=own.key_name,
+        policy=own.key_policy,
+        expires_at=own.key_expires_at,
     )
     return At(own.revision, StoredAccessKey(key=key, sealed_secret=own.sealed_secret, owner=owner))
 

@@ -19,6 +19,8 @@ from authz.identity.records import (
     PolicyRef,
     PolicyVersion,
     ResourcePolicy,
+    RevokedSession,
+    Role,
     Status,
     User,
     fold_name,
@@ -34,6 +36,7 @@ def user_of(row: Row[Any]) -> User:
         created_at=row.created_at,
         tags=row.tags,
         boundary=None if row.boundary_id is None else _boundary_of(row),
+        sessions_void_before=row.sessions_void_before,
     )
 
 
@@ -42,11 +45,43 @@ def _boundary_of(row: Row[Any]) -> PolicyRef:
     return PolicyRef(id=row.boundary_id, name=row.boundary_name, origin=origin)
 
 
+def role_of(row: Row[Any]) -> Role:
+    """Read a row of `selections.ROLES`."""
+    return Role(
+        id=row.id,
+        name=row.name,
+        trust=row.trust,
+        created_at=row.created_at,
+        description=row.description,
+        max_session_duration=row.max_session_duration,
+        tags=row.tags,
+        boundary=None if row.boundary_id is None else _boundary_of(row),
+        sessions_void_before=row.sessions_void_before,
+    )
+
+
+def role_row(role: Role) -> dict[str, object]:
+    """Return the columns of `role`."""
+    return {
+        "id": role.id,
+        "name": role.name,
+        "name_key": fold_name(role.name),
+        "trust": role.trust,
+        "description": role.description,
+        "max_session_duration": role.max_session_duration,
+        "tags": role.tags,
+        "boundary_id": None if role.boundary is None else role.boundary.id,
+        "sessions_void_before": role.sessions_void_before,
+        "created_at": role.created_at,
+    }
+
+
 def user_row(user: User) -> dict[str, object]:
     """Return the columns of `user`."""
     return _named(user) | {
         "tags": user.tags,
         "boundary_id": None if user.boundary is None else user.boundary.id,
+        "sessions_void_before": user.sessions_void_before,
     }
 
 
@@ -69,6 +104,9 @@ def access_key_of(row: Row[Any]) -> AccessKey:
         status=Status(row.status),
         created_at=row.created_at,
         description=row.description,
+        name=row.name,
+        policy=row.policy,
+        expires_at=row.expires_at,
     )
 
 
@@ -80,6 +118,9 @@ def access_key_row(key: AccessKey) -> dict[str, object]:
         "status": key.status.value,
         "created_at": key.created_at,
         "description": key.description,
+        "name": key.name,
+        "policy": key.policy,
+        "expires_at": key.expires_at,
     }
 
 
@@ -152,6 +193,16 @@ def resource_policy_row(policy: ResourcePolicy) -> dict[str, object]:
         "created_at": policy.created_at,
         "updated_at": policy.updated_at,
     }
+
+
+def revoked_session_of(row: Row[Any]) -> RevokedSession:
+    """Read a row of `revoked_sessions`."""
+    return RevokedSession(access_key_id=row.access_key_id, expires_at=row.expires_at)
+
+
+def revoked_session_row(session: RevokedSession) -> dict[str, object]:
+    """Return the columns of `session`."""
+    return {"access_key_id": session.access_key_id, "expires_at": session.expires_at}
 
 
 def _named(record: User | Group) -> dict[str, object]:

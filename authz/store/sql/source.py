@@ -11,15 +11,22 @@ from typing import Any, Final
 from sqlalchemy import Column, Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from authz.access.ports import At, ChangeBatch, StoredAccessKey, StoredPolicies, StoredPrincipal
+from authz.access.ports import (
+    At,
+    ChangeBatch,
+    StoredAccessKey,
+    StoredPolicies,
+    StoredPrincipal,
+    StoredRole,
+)
 from authz.errors import InvalidError
 from authz.identity.credential import check_name, is_access_key_id
-from authz.identity.records import ManagedPolicy, ResourcePolicy
-from authz.store.sql import change_log, hints, principals
+from authz.identity.records import ManagedPolicy, ResourcePolicy, RevokedSession
+from authz.store.sql import change_log, hints, principals, role_reads
 from authz.store.sql.engine import Database
-from authz.store.sql.rows import policy_of, resource_policy_of
+from authz.store.sql.rows import policy_of, resource_policy_of, revoked_session_of
 from authz.store.sql.selections import POLICIES
-from authz.store.sql.tables import policies, resource_policies
+from authz.store.sql.tables import policies, resource_policies, revoked_sessions
 
 SELECTED_LIMIT: Final = 500
 """Most ids named in a statement; who wants more reads them all and picks."""
@@ -44,14 +51,14 @@ class SqlSource:
     async def load_policies(
         self, ids: Collection[str] | None = None, resources: Collection[str] | None = None
     ) -> At[StoredPolicies]:
-        """Return all policies, or the managed ones of `ids` and those of `resources` that exist."""
+        """Return all policies and revoked sessions, or the managed ones of `ids` and those of `resources`."""
 
         async def work(connection: AsyncConnection) -> At[StoredPolicies]:
             revision = await change_log.read_revision(connection)
             managed = await _read_managed(connection, ids)
-            return At(
-                revision, StoredPolicies(managed, await _read_of_resources(connection, resources))
-            )
+            of_resources = await _read_of_resources(connection, resources)
+            revoked = await _read_revoked(connection) if ids is None else ()
+            return At(revision, StoredPolicies(managed, of_resources, revoked))
 
         return await self._database.read(work)
 
@@ -71,10 +78,34 @@ class SqlSource:
             return At(await self.revision(), None)
         return await self._database.ask(lambda connection: principals.read_user(connection, name))
 
+    async def find_user_by_id(self, user_id: str) -> At[StoredPrincipal | None]:
+        """Return the user of exactly this id, or `None`."""
+        if not (user_id.isascii() and user_id.isprintable()):
+            return At(await self.revision(), None)
+        return await self._database.ask(
+            lambda connection: principals.read_user_by_id(connection, user_id)
+        )
+
     async def list_users(self, after: str, limit: int) -> At[Sequence[StoredPrincipal]]:
         """Return at most `limit` users in the order of their folded names, from the first after `after`."""
         return await self._database.read(
             lambda connection: principals.read_users(connection, after, limit)
+        )
+
+    async def find_role(self, name: str) -> At[StoredRole | None]:
+        """Return the role of this name, ignoring case, or `None`."""
+        try:
+            check_name(name)
+        except InvalidError:
+            return At(await self.revision(), None)
+        return await self._database.ask(lambda connection: role_reads.read_role(connection, name))
+
+    async def find_role_by_id(self, role_id: str) -> At[StoredRole | None]:
+        """Return the role of exactly this id, or `None`."""
+        if not (role_id.isascii() and role_id.isprintable()):
+            return At(await self.revision(), None)
+        return await self._database.ask(
+            lambda connection: role_reads.read_role_by_id(connection, role_id)
         )
 
     def hints(self) -> AsyncIterator[int]:
@@ -100,6 +131,11 @@ async def _read_of_resources(
     picked = None if resources is None else frozenset(resources)
     stored = (resource_policy_of(row) for row in rows)
     return [policy for policy in stored if picked is None or policy.resource in picked]
+
+
+async def _read_revoked(connection: AsyncConnection) -> Sequence[RevokedSession]:
+    rows = await connection.execute(select(revoked_sessions))
+    return [revoked_session_of(row) for row in rows]
 
 
 async def _read(

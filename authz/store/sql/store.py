@@ -20,6 +20,8 @@ from authz.store.sql.engine import Database
 from authz.store.sql.groups import SqlGroups
 from authz.store.sql.policies import SqlPolicies
 from authz.store.sql.resource_policies import SqlResourcePolicies
+from authz.store.sql.revoked_sessions import SqlRevokedSessions
+from authz.store.sql.roles import SqlRoles
 from authz.store.sql.users import SqlUsers
 
 T = TypeVar("T")
@@ -31,9 +33,11 @@ class SqlUnit:
     def __init__(self, connection: AsyncConnection, changes: Changes) -> None:
         self.users = SqlUsers(connection, changes)
         self.groups = SqlGroups(connection, changes)
+        self.roles = SqlRoles(connection, changes)
         self.access_keys = SqlAccessKeys(connection, changes)
         self.policies = SqlPolicies(connection, changes)
         self.resource_policies = SqlResourcePolicies(connection, changes)
+        self.revoked_sessions = SqlRevokedSessions(connection, changes)
         self.attachments = SqlAttachments(connection, changes)
 
 

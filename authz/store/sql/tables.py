@@ -90,6 +90,7 @@ users: Final = Table(
     Column("tags", Tags, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("boundary_id", KEY, ForeignKey("policies.id")),
+    Column("sessions_void_before", Double, nullable=False, server_default="0"),
     UniqueConstraint("name_key"),
     Index(None, "boundary_id"),
 )
@@ -103,6 +104,23 @@ groups: Final = Table(
     Column("status", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
     UniqueConstraint("name_key"),
+)
+
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("trust", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("max_session_duration", Integer, nullable=False),
+    Column("tags", Tags, nullable=False),
+    Column("boundary_id", KEY, ForeignKey("policies.id")),
+    Column("sessions_void_before", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
+    Index(None, "boundary_id"),
 )
 
 memberships: Final = Table(
@@ -122,7 +140,19 @@ access_keys: Final = Table(
     Column("sealed_secret", LargeBinary, nullable=False),
     Column("description", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("name", Text, nullable=False, server_default=""),
+    # A document, or nothing for a key that is not narrowed.
+    Column("policy", Text, nullable=False, server_default=""),
+    Column("expires_at", Double),
     Index(None, "user_id"),
+)
+
+revoked_sessions: Final = Table(
+    "revoked_sessions",
+    metadata,
+    Column("access_key_id", KEY, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+    Index(None, "expires_at"),
 )
 
 policies: Final = Table(
@@ -173,6 +203,14 @@ group_policies: Final = Table(
     "group_policies",
     metadata,
     Column("group_id", KEY, ForeignKey("groups.id"), primary_key=True),
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Index(None, "policy_id"),
+)
+
+role_policies: Final = Table(
+    "role_policies",
+    metadata,
+    Column("role_id", KEY, ForeignKey("roles.id"), primary_key=True),
     Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
     Index(None, "policy_id"),
 )

@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'authz/admin/v1/access_key_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n\tAccessKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\x12&\n\x06status\x18\x03 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x16\x43reateAccessKeyRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x15\n\raccess_key_id\x18\x03 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x04 \x01(\tB\x03\x80\x01\x01\"z\n\x17\x43reateAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"4\n\x13GetAccessKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\"E\n\x14GetAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\"Q\n\x15ListAccessKeysRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x16ListAccessKeysResponse\x12.\n\x0b\x61\x63\x63\x65ss_keys\x18\x01 \x03(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x16UpdateAccessKeyRequest\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Z\n\x17UpdateAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x10\n\x08revision\x18\x02 \x01(\x03\"7\n\x16\x44\x65leteAccessKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\"+\n\x17\x44\x65leteAccessKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xfa\x03\n\x10\x41\x63\x63\x65ssKeyService\x12\x62\n\x0f\x43reateAccessKey\x12&.authz.admin.v1.CreateAccessKeyRequest\x1a\'.authz.admin.v1.CreateAccessKeyResponse\x12Y\n\x0cGetAccessKey\x12#.authz.admin.v1.GetAccessKeyRequest\x1a$.authz.admin.v1.GetAccessKeyResponse\x12_\n\x0eListAccessKeys\x12%.authz.admin.v1.ListAccessKeysRequest\x1a&.authz.admin.v1.ListAccessKeysResponse\x12\x62\n\x0fUpdateAccessKey\x12&.authz.admin.v1.UpdateAccessKeyRequest\x1a\'.authz.admin.v1.UpdateAccessKeyResponse\x12\x62\n\x0f\x44\x65leteAccessKey\x12&.authz.admin.v1.DeleteAccessKeyRequest\x1a\'.authz.admin.v1.DeleteAccessKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'authz/admin/v1/access_key_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x01\n\tAccessKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\x12&\n\x06status\x18\x03 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04name\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06policy\x18\x08 \x01(\t\x12\x13\n\x0bis_narrowed\x18\t \x01(\x08\"\xc6\x01\n\x16\x43reateAccessKeyRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x15\n\raccess_key_id\x18\x03 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04name\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06policy\x18\x07 \x01(\t\"z\n\x17\x43reateAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x10\n\x08revision\x18\x03 \x01(\x03\"4\n\x13GetAccessKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\"E\n\x14GetAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\"Q\n\x15ListAccessKeysRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"a\n\x16ListAccessKeysResponse\x12.\n\x0b\x61\x63\x63\x65ss_keys\x18\x01 \x03(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x16UpdateAccessKeyRequest\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Z\n\x17UpdateAccessKeyResponse\x12-\n\naccess_key\x18\x01 \x01(\x0b\x32\x19.authz.admin.v1.AccessKey\x12\x10\n\x08revision\x18\x02 \x01(\x03\"7\n\x16\x44\x65leteAccessKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\"+\n\x17\x44\x65leteAccessKeyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xfa\x03\n\x10\x41\x63\x63\x65ssKeyService\x12\x62\n\x0f\x43reateAccessKey\x12&.authz.admin.v1.CreateAccessKeyRequest\x1a\'.authz.admin.v1.CreateAccessKeyResponse\x12Y\n\x0cGetAccessKey\x12#.authz.admin.v1.GetAccessKeyRequest\x1a$.authz.admin.v1.GetAccessKeyResponse\x12_\n\x0eListAccessKeys\x12%.authz.admin.v1.ListAccessKeysRequest\x1a&.authz.admin.v1.ListAccessKeysResponse\x12\x62\n\x0fUpdateAccessKey\x12&.authz.admin.v1.UpdateAccessKeyRequest\x1a\'.authz.admin.v1.UpdateAccessKeyResponse\x12\x62\n\x0f\x44\x65leteAccessKey\x12&.authz.admin.v1.DeleteAccessKeyRequest\x1a\'.authz.admin.v1.DeleteAccessKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,27 +39,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEACCESSKEYRESPONSE'].fields_by_name['secret_access_key']._loaded_options = None
   _globals['_CREATEACCESSKEYRESPONSE'].fields_by_name['secret_access_key']._serialized_options = b'\200\001\001'
   _globals['_ACCESSKEY']._serialized_start=156
-  _globals['_ACCESSKEY']._serialized_end=308
-  _globals['_CREATEACCESSKEYREQUEST']._serialized_start=310
-  _globals['_CREATEACCESSKEYREQUEST']._serialized_end=429
-  _globals['_CREATEACCESSKEYRESPONSE']._serialized_start=431
-  _globals['_CREATEACCESSKEYRESPONSE']._serialized_end=553
-  _globals['_GETACCESSKEYREQUEST']._serialized_start=555
-  _globals['_GETACCESSKEYREQUEST']._serialized_end=607
-  _globals['_GETACCESSKEYRESPONSE']._serialized_start=609
-  _globals['_GETACCESSKEYRESPONSE']._serialized_end=678
-  _globals['_LISTACCESSKEYSREQUEST']._serialized_start=680
-  _globals['_LISTACCESSKEYSREQUEST']._serialized_end=761
-  _globals['_LISTACCESSKEYSRESPONSE']._serialized_start=763
-  _globals['_LISTACCESSKEYSRESPONSE']._serialized_end=860
-  _globals['_UPDATEACCESSKEYREQUEST']._serialized_start=862
-  _globals['_UPDATEACCESSKEYREQUEST']._serialized_end=982
-  _globals['_UPDATEACCESSKEYRESPONSE']._serialized_start=984
-  _globals['_UPDATEACCESSKEYRESPONSE']._serialized_end=1074
-  _globals['_DELETEACCESSKEYREQUEST']._serialized_start=1076
-  _globals['_DELETEACCESSKEYREQUEST']._serialized_end=1131
-  _globals['_DELETEACCESSKEYRESPONSE']._serialized_start=1133
-  _globals['_DELETEACCESSKEYRESPONSE']._serialized_end=1176
-  _globals['_ACCESSKEYSERVICE']._serialized_start=1179
-  _globals['_ACCESSKEYSERVICE']._serialized_end=1685
+  _globals['_ACCESSKEY']._serialized_end=408
+  _globals['_CREATEACCESSKEYREQUEST']._serialized_start=411
+  _globals['_CREATEACCESSKEYREQUEST']._serialized_end=609
+  _globals['_CREATEACCESSKEYRESPONSE']._serialized_start=611
+  _globals['_CREATEACCESSKEYRESPONSE']._serialized_end=733
+  _globals['_GETACCESSKEYREQUEST']._serialized_start=735
+  _globals['_GETACCESSKEYREQUEST']._serialized_end=787
+  _globals['_GETACCESSKEYRESPONSE']._serialized_start=789
+  _globals['_GETACCESSKEYRESPONSE']._serialized_end=858
+  _globals['_LISTACCESSKEYSREQUEST']._serialized_start=860
+  _globals['_LISTACCESSKEYSREQUEST']._serialized_end=941
+  _globals['_LISTACCESSKEYSRESPONSE']._serialized_start=943
+  _globals['_LISTACCESSKEYSRESPONSE']._serialized_end=1040
+  _globals['_UPDATEACCESSKEYREQUEST']._serialized_start=1042
+  _globals['_UPDATEACCESSKEYREQUEST']._serialized_end=1162
+  _globals['_UPDATEACCESSKEYRESPONSE']._serialized_start=1164
+  _globals['_UPDATEACCESSKEYRESPONSE']._serialized_end=1254
+  _globals['_DELETEACCESSKEYREQUEST']._serialized_start=1256
+  _globals['_DELETEACCESSKEYREQUEST']._serialized_end=1311
+  _globals['_DELETEACCESSKEYRESPONSE']._serialized_start=1313
+  _globals['_DELETEACCESSKEYRESPONSE']._serialized_end=1356
+  _globals['_ACCESSKEYSERVICE']._serialized_start=1359
+  _globals['_ACCESSKEYSERVICE']._serialized_end=1865
 # @@protoc_insertion_point(module_scope)

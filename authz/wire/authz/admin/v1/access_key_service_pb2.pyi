@@ -12,30 +12,44 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AccessKey(_message.Message):
-    __slots__ = ("id", "user_name", "status", "description", "create_time")
+    __slots__ = ("id", "user_name", "status", "description", "create_time", "name", "expire_time", "policy", "is_narrowed")
     ID_FIELD_NUMBER: _ClassVar[int]
     USER_NAME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    IS_NARROWED_FIELD_NUMBER: _ClassVar[int]
     id: str
     user_name: str
     status: _status_pb2.Status
     description: str
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., user_name: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.Status, str]] = ..., description: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    name: str
+    expire_time: _timestamp_pb2.Timestamp
+    policy: str
+    is_narrowed: bool
+    def __init__(self, id: _Optional[str] = ..., user_name: _Optional[str] = ..., status: _Optional[_Union[_status_pb2.Status, str]] = ..., description: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., name: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., policy: _Optional[str] = ..., is_narrowed: _Optional[bool] = ...) -> None: ...
 
 class CreateAccessKeyRequest(_message.Message):
-    __slots__ = ("user_name", "description", "access_key_id", "secret_access_key")
+    __slots__ = ("user_name", "description", "access_key_id", "secret_access_key", "name", "expire_time", "policy")
     USER_NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_ACCESS_KEY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     user_name: str
     description: str
     access_key_id: str
     secret_access_key: str
-    def __init__(self, user_name: _Optional[str] = ..., description: _Optional[str] = ..., access_key_id: _Optional[str] = ..., secret_access_key: _Optional[str] = ...) -> None: ...
+    name: str
+    expire_time: _timestamp_pb2.Timestamp
+    policy: str
+    def __init__(self, user_name: _Optional[str] = ..., description: _Optional[str] = ..., access_key_id: _Optional[str] = ..., secret_access_key: _Optional[str] = ..., name: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., policy: _Optional[str] = ...) -> None: ...
 
 class CreateAccessKeyResponse(_message.Message):
     __slots__ = ("access_key", "secret_access_key", "revision")

@@ -1,9 +1,9 @@
-"""Bucket policies over ASGI: the head as it came, the body if it is asked for, bounded, and the answer.
+"""Surfaces of the HTTP port over ASGI: the head as it came, the body, bounded, where it is wanted, the answer.
 
-Only what `parse_scope` reads reaches the surface: no framework's idea of paths, queries or headers, because the
+Only what `parse_scope` reads reaches a surface: no framework's idea of paths, queries or headers, because the
 signature is over the bytes. A body is read to a limit in bytes and in seconds, and only so many requests are
 held at a time, of all clients and of one; the server bounds heads, connections and how long an answer may take
-to be fetched (`server.py`).
+to be fetched (`server.py`). Which surface a request is for is told by `app.py`.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from typing import Final
 from starlette.types import Receive, Scope, Send
 
 from authz.formats.asgi import Network, parse_scope
-from authz.formats.s3_query import names_parameter
 from authz.identity.http import HttpRequest
-from authz.serving.bucket_policies import BODY_LIMIT, SUBRESOURCES, BucketPolicies, HttpAnswer
+from authz.serving.http_surface import HttpAnswer, HttpSurface
 
 BODY_SECONDS: Final = 10.0
 """How long a body may take; it fits into a few packets."""
 
 MAX_IN_FLIGHT: Final = 64
-"""Requests held at a time; a third of what the server takes, so that probes and scrapes always pass."""
+"""Requests held at a time by a surface; of two of them two thirds of what the server takes, so that probes and
+scrapes always pass."""
 
 
 MAX_OF_ONE_SOURCE: Final = 16
@@ -30,11 +30,11 @@ MAX_OF_ONE_SOURCE: Final = 16
 (`deploy/envoy.yaml`)."""
 
 
-class BucketPoliciesApp:
-    """The ASGI application of the surface."""
+class SurfaceApp:
+    """The ASGI application of one surface."""
 
     def __init__(
-        self, surface: BucketPolicies, *, proxies: Sequence[Network], trusted_hops: int
+        self, surface: HttpSurface, *, proxies: Sequence[Network], trusted_hops: int
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them."""
         self._surface = surface
@@ -42,11 +42,6 @@ class BucketPoliciesApp:
         self._trusted_hops = trusted_hops
         # By the client's address.
         self._in_flight: Counter[str] = Counter()
-
-    @staticmethod
-    def wants(scope: Scope) -> bool:
-        """Tell whether the query names what the surface answers."""
-        return names_parameter(scope["query_string"].decode("latin-1"), SUBRESOURCES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -57,7 +52,10 @@ class BucketPoliciesApp:
             return
         held[source] += 1
         try:
-            await _send(send, await self._surface.answer(request, lambda: _read_body(receive)))
+            answer = await self._surface.answer(
+                request, lambda: _read_body(receive, self._surface.body_limit)
+            )
+            await _send(send, answer)
         finally:
             held[source] -= 1
             if not held[source]:
@@ -67,12 +65,12 @@ class BucketPoliciesApp:
         return parse_scope(scope, proxies=self._proxies, trusted_hops=self._trusted_hops)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive, limit: int) -> bytes | None:
     """Return the body, cut off somewhere past the limit; `None` if it did not come whole, or not in time."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            while len(body) <= BODY_LIMIT:
+            while len(body) <= limit:
                 message = await receive()
                 if message["type"] != "http.request":
                     return None

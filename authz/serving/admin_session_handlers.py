@@ -1,0 +1,83 @@
+"""What the methods about sessions do once the gate is passed: issue one to the caller, end those of others.
+
+Whose session it is comes from the credential that signed the call and from nothing the call says, so that no
+field of a request can name another parent. Whether a credential may have sessions is told by the use-case.
+
+Not here: how requests become values (`formats/admin_v1_sessions.py`), and the same over STS.
+"""
+
+from authz.access.entries import KeyEntry, RoleEntry
+from authz.control.roles import Roles
+from authz.control.sessions import Parent, Sessions
+from authz.control.users import Users
+from authz.formats.admin_v1_sessions import parse_duration, render_issued_session
+from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
+from authz.policy.request import NO_FACTS
+from authz.serving.admin_fields import demand_spelling
+from authz.telemetry.logs import get_logger
+from authz.telemetry.metrics import Metrics
+from authz.wire.authz.admin.v1 import session_service_pb2 as wire
+
+
+class SessionHandlers:
+    """The methods of `SessionService`."""
+
+    def __init__(self, sessions: Sessions, users: Users, roles: Roles, metrics: Metrics) -> None:
+        self._sessions = sessions
+        self._users = users
+        self._roles = roles
+        self._issued = metrics.sessions_issued
+        self._log = get_logger("serving")
+
+    async def create_session(
+        self, request: wire.CreateSessionRequest, caller: KeyEntry
+    ) -> wire.CreateSessionResponse:
+        """Create a session of the caller; the answer shows its secret and token."""
+        issued = await self._sessions.issue(
+            parent_of(caller),
+            duration=parse_duration(request),
+            policy=request.policy,
+            policy_names=request.policy_names,
+        )
+        self._issued.inc(("CreateSession",))
+        self._log.info(
+            "session_issued",
+            access_key_id=caller.id,
+            principal=caller.acting.principal.arn,
+            session=issued.session.access_key_id,
+            expires_at=issued.session.expires_at,
+        )
+        return render_issued_session(issued)
+
+    async def revoke_sessions(
+        self, request: wire.RevokeSessionsRequest
+    ) -> wire.RevokeSessionsResponse:
+        """End the sessions of a user or a role, or one session."""
+        if request.HasField("access_key_id"):
+            one = await self._sessions.revoke(request.access_key_id)
+            return wire.RevokeSessionsResponse(revision=one.revision)
+        if request.HasField("role_name"):
+            stored = (await self._roles.get(request.role_name)).name
+            demand_spelling(request.role_name, stored, "role_name")
+            of_role = await self._sessions.revoke_role(request.role_name)
+            return wire.RevokeSessionsResponse(revision=of_role.revision)
+        stored = (await self._users.get(request.user_name)).name
+        demand_spelling(request.user_name, stored, "user_name")
+        made = await self._sessions.revoke_user(request.user_name)
+        return wire.RevokeSessionsResponse(revision=made.revision)
+
+
+def parent_of(caller: KeyEntry) -> Parent:
+    """Return what a session that `caller` asks for needs to know of it."""
+    session = caller.session
+    facts = NO_FACTS if session is None else session.facts
+    passed_on = () if session is None else session.transitive
+    return Parent(
+        principal_id=caller.owner.incarnation,
+        expires_at=caller.expires_at,
+        is_narrowed=caller.is_narrowed,
+        is_session=session is not None,
+        is_role=isinstance(caller.owner, RoleEntry),
+        tags={key: facts[TAG_PREFIX + key][0] for key in passed_on},
+        source_identity=next(iter(facts.get(SOURCE_IDENTITY, ())), ""),
+    )
