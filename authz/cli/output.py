@@ -42,7 +42,7 @@ def _value(value: Any, field: Any) -> Any:
     if isinstance(value, Timestamp):
         return value.ToJsonString()
     if isinstance(value, Duration):
-        return value.seconds + value.nanos / 1e9
+        return value.seconds + value.nanos / 1e9 if value.nanos else value.seconds
     if isinstance(value, Message):
         return to_plain(value)
     if field is not None and field.enum_type:
