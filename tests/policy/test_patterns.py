@@ -75,6 +75,11 @@ GLOBS = [
     (".*", "ab", False),
     ("[a]", "a", False),
     ("a\\*", "a\\b", True),
+    # Characters whose code points differ from that of `a` in one byte.
+    ("*a?c*", "a\U00010061bc", False),
+    ("*a?c*", "a\u0161bc", False),
+    ("*\U00010061?c*", "abc", False),
+    ("*\U00010061?c*", "\U00010061bc", True),
 ]
 
 
