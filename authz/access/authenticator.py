@@ -60,6 +60,15 @@ class Authenticator:
             return self._root
         return await self._principals.load_key(access_key_id)
 
+    async def fetch_credential(
+        self, access_key_id: str, session_token: str = ""
+    ) -> KeyEntry | None:
+        """Return the credential from memory or else from the store; raises as `load_credential`."""
+        found = self.find_credential(access_key_id, session_token)
+        if found is not None:
+            return found
+        return await self.load_credential(access_key_id, session_token)
+
     def authenticate(
         self,
         request: HttpRequest,

@@ -202,11 +202,9 @@ class BucketPolicies:
     ) -> UserEntry:
         if proof is None:
             return self._anonymous
-        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
-        if credential is None:
-            credential = await self._authenticator.load_credential(
-                proof.access_key_id, proof.session_token
-            )
+        credential = await self._authenticator.fetch_credential(
+            proof.access_key_id, proof.session_token
+        )
         proved = self._authenticator.authenticate(
             request, proof, credential, services=self._mapping.services, now=now
         )

@@ -147,11 +147,9 @@ class Gate:
         if len(proof.payload_hash) != 64 or proof.expires is not None:
             raise UnauthenticatedError("IncompleteSignature", "the payload's hash must be signed")
         check_time(proof, now, skew=CALL_SKEW)
-        credential = self._authenticator.find_credential(proof.access_key_id, proof.session_token)
-        if credential is None:
-            credential = await self._authenticator.load_credential(
-                proof.access_key_id, proof.session_token
-            )
+        credential = await self._authenticator.fetch_credential(
+            proof.access_key_id, proof.session_token
+        )
         credential = self._authenticator.authenticate(
             request, proof, credential, services=frozenset({SERVICE}), now=now
         )

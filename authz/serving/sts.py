@@ -144,10 +144,9 @@ class Sts:
         return HttpAnswer(200, _headers(request_id), body)
 
     async def _authenticate(self, request: HttpRequest, proof: Proof, now: float) -> KeyEntry:
-        key_id, token = proof.access_key_id, proof.session_token
-        credential = self._authenticator.find_credential(key_id, token)
-        if credential is None:
-            credential = await self._authenticator.load_credential(key_id, token)
+        credential = await self._authenticator.fetch_credential(
+            proof.access_key_id, proof.session_token
+        )
         return self._authenticator.authenticate(
             request, proof, credential, services=SERVICES, now=now
         )
@@ -172,10 +171,7 @@ class Sts:
         )
         if not answer.decision.is_allowed:
             raise DeniedError(need, answer.decision_id)
-        key_id = asked.access_key_id
-        found = self._authenticator.find_credential(key_id)
-        if found is None:
-            found = await self._authenticator.load_credential(key_id)
+        found = await self._authenticator.fetch_credential(asked.access_key_id)
         if found is None or found.has_expired(self._clock.now()):
             raise NotFoundError("there is no such access key; of temporary ones none is stored")
         return answer.decision_id, render_key(self._account, answer.decision_id)
