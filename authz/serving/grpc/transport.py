@@ -19,7 +19,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from authz.errors import AuthzError, InvalidError, UnauthenticatedError, UnavailableError
 from authz.serving.call import Call, Method, Methods, Stream, is_stream
-from authz.serving.errors import INTERNAL, public_message, render
+from authz.serving.errors import public_message, render
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 
@@ -86,7 +86,7 @@ def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handl
     seconds = metrics.rpc_seconds.child(UNARY, service, short)
     handled = metrics.rpc_handled.inc
     ok = (UNARY, service, short, "OK")
-    log = get_logger("serving")
+    failed = _failure(name, surface, metrics)
 
     async def handle(raw: bytes, context: Any) -> bytes:
         started = perf_counter()
@@ -94,13 +94,8 @@ def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handl
         try:
             answer = method(raw, GrpcCall(name, context))
             return answer if type(answer) is bytes else await answer  # type: ignore[misc]  # the other half of the union
-        except AuthzError as error:
-            code = code_pb2.Code.Name(render(error).grpc)
-            await _abort(context, error)
-        except Exception as error:
-            code = code_pb2.Code.Name(INTERNAL.grpc)
-            metrics.internal_errors.inc((surface,))
-            log.exception("call_failed", method=name)
+        except Exception as error:  # noqa: BLE001 - told to the client, and a fault of ours to the operator
+            code = failed(error)
             await _abort(context, error)
         except BaseException:
             code = "CANCELLED"
@@ -115,7 +110,7 @@ def _handler(name: str, method: Method, surface: str, metrics: Metrics) -> Handl
 def _stream(name: str, method: Stream, surface: str, metrics: Metrics) -> StreamHandler:
     service, _, short = name.strip("/").partition("/")
     seconds = metrics.rpc_seconds.child(SERVER_STREAMING, service, short)
-    log = get_logger("serving")
+    failed = _failure(name, surface, metrics)
 
     async def handle(raw: bytes, context: Any) -> None:
         started = perf_counter()
@@ -125,13 +120,8 @@ def _stream(name: str, method: Stream, surface: str, metrics: Metrics) -> Stream
             async with aclosing(method(raw, GrpcCall(name, context))) as messages:
                 async for message in messages:
                     await _send(context, message)
-        except AuthzError as error:
-            code = code_pb2.Code.Name(render(error).grpc)
-            await _abort(context, error)
-        except Exception as error:
-            code = code_pb2.Code.Name(INTERNAL.grpc)
-            metrics.internal_errors.inc((surface,))
-            log.exception("call_failed", method=name)
+        except Exception as error:  # noqa: BLE001 - as above
+            code = failed(error)
             await _abort(context, error)
         except BaseException:
             code = "CANCELLED"
@@ -141,6 +131,19 @@ def _stream(name: str, method: Stream, surface: str, metrics: Metrics) -> Stream
             metrics.rpc_handled.inc((SERVER_STREAMING, service, short, code))
 
     return handle
+
+
+def _failure(name: str, surface: str, metrics: Metrics) -> Callable[[Exception], str]:
+    """Return what tells the name of the status that an error becomes; a fault of ours it counts and logs."""
+    log = get_logger("serving")
+
+    def failed(error: Exception) -> str:
+        if not isinstance(error, AuthzError):
+            metrics.internal_errors.inc((surface,))
+            log.error("call_failed", method=name, exc_info=error)
+        return str(code_pb2.Code.Name(render(error).grpc))
+
+    return failed
 
 
 async def _send(context: Any, message: bytes) -> None:
