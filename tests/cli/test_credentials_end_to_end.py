@@ -8,26 +8,12 @@ import pytest
 
 from authz.cli.errors import ExitCode
 from authz.clock import SystemClock
-from tests.cli.test_end_to_end import CAT, READ, Run
-from tests.servers.authz_server import start_authz
+from tests.cli.running import CAT, READ
 
 ADMIN = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 })  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A service of its own process on SQLite."""
-    with start_authz(tmp_path_factory.mktemp("service")) as running:
-        yield running
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    """The command line against the service."""
-    return Run(server, tmp_path)
 
 
 @pytest.fixture

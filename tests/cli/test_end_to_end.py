@@ -7,76 +7,14 @@ import pytest
 from click.testing import CliRunner
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from authz.cli.client import Client
-from authz.cli.credentials import Credential
 from authz.cli.errors import CliError, ExitCode
 from authz.cli.main import cli
 from authz.clock import ManualClock, SystemClock
-from authz.identity.credential import Secret
 from authz.serving.admin import list_methods
 from authz.wire.authz.admin.v1 import policy_service_pb2, user_service_pb2
-from tests.servers.authz_server import ROOT_CREDENTIAL, start_authz
+from tests.cli.running import CAT, READ
+from tests.servers.authz_server import ROOT_CREDENTIAL
 from tests.servers.ports import LOOPBACK
-
-READ = json.dumps({
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/*"}
-    ],
-})  # fmt: skip
-CAT = "arn:aws:s3:::photos/cat.jpg"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A service of its own process on SQLite."""
-    with start_authz(tmp_path_factory.mktemp("service")) as running:
-        yield running
-
-
-class Run:
-    """Runs `authz` against the service, as root or with a credential of one's own."""
-
-    def __init__(self, server, folder):
-        self.server = server
-        self.folder = folder
-
-    def __call__(self, *arguments, credential=ROOT_CREDENTIAL, stdin=None):
-        environment = {
-            "AUTHZ_ADDRESS": f"{LOOPBACK}:{self.server.grpc_port}",
-            "AUTHZ_HTTP_ADDRESS": f"{LOOPBACK}:{self.server.http_port}",
-            "AUTHZ_ACCESS_KEY": credential[0],
-            "AUTHZ_SECRET_KEY": credential[1],
-            "AUTHZ_SESSION_TOKEN": credential[2] if len(credential) > 2 else "",
-            "COLUMNS": "200",
-        }
-        return CliRunner().invoke(cli, arguments, prog_name="authz", env=environment, input=stdin)
-
-    def json(self, *arguments, **options):
-        result = self(*arguments, "--json", **options)
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    def ok(self, *arguments, **options):
-        result = self(*arguments, **options)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    def file(self, name, text):
-        path = self.folder / name
-        path.write_text(text)
-        return str(path)
-
-    def client(self, credential=ROOT_CREDENTIAL, clock=None):
-        address = f"{LOOPBACK}:{self.server.grpc_port}"
-        signer = Credential(credential[0], Secret(credential[1]))
-        return Client(address, signer, region="us-east-1", clock=clock)
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    """The command line against the service."""
-    return Run(server, tmp_path)
 
 
 def test_a_user_from_creation_to_deletion(run):

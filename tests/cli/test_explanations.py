@@ -13,7 +13,7 @@ from authz.cli.main import cli
 from authz.cli.output import to_plain
 from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
-from tests.cli.test_end_to_end import Run
+from tests.cli.running import Run
 from tests.servers.authz_server import start_authz
 
 CAT = "arn:aws:s3:::photos/cat.jpg"
@@ -57,11 +57,6 @@ def server(tmp_path_factory, log):
         run.ok("policy", "create", "readers", run.file("readers.json", POLICY))
         run.ok("policy", "attach", "readers", "--user", "alice")
         yield running
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    return Run(server, tmp_path)
 
 
 def answer(run, *arguments, exit_code=0):

@@ -5,27 +5,13 @@ import json
 import pytest
 
 from authz.cli.errors import ExitCode
-from tests.cli.test_end_to_end import CAT, READ, Run
-from tests.servers.authz_server import start_authz
+from tests.cli.running import CAT, READ
 
 PHOTOS = "arn:aws:s3:::photos"
 RISKY = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
 })  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A service of its own process on SQLite."""
-    with start_authz(tmp_path_factory.mktemp("service")) as running:
-        yield running
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    """The command line against the service."""
-    return Run(server, tmp_path)
 
 
 def a_bucket_policy(principal, action="s3:GetObject", resource=f"{PHOTOS}/*", effect="Allow"):

@@ -8,7 +8,6 @@ import pytest
 from authz.cli import reach
 from authz.cli.errors import CliError, ExitCode
 from authz.wire.authz.v1 import authorization_pb2 as wire
-from tests.cli.test_end_to_end import Run
 from tests.servers.admin_client import AdminClient
 from tests.servers.authz_server import ROOT_CREDENTIAL, start_authz
 
@@ -42,11 +41,6 @@ def server(tmp_path_factory):
         running.cli("policy", "attach", "reads", "--user", "alice")
         running.cli("policy", "attach", "home", "--user", "bob")
         yield running
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    return Run(server, tmp_path)
 
 
 def lines_of(text: str) -> list[list[str]]:

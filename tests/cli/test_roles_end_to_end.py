@@ -5,8 +5,7 @@ import json
 import pytest
 
 from authz.cli.errors import ExitCode
-from tests.cli.test_end_to_end import READ, Run
-from tests.servers.authz_server import start_authz
+from tests.cli.running import READ
 
 TRUST = json.dumps({
     "Version": "2012-10-17",
@@ -17,19 +16,6 @@ TRUST = json.dumps({
     },
 })  # fmt: skip
 OPEN = TRUST.replace("arn:aws:iam::000000000000:user/alice", "*")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A service of its own process on SQLite."""
-    with start_authz(tmp_path_factory.mktemp("service")) as running:
-        yield running
-
-
-@pytest.fixture
-def run(server, tmp_path):
-    """The command line against the service."""
-    return Run(server, tmp_path)
 
 
 def test_a_role_from_creation_to_deletion(run):
