@@ -6,19 +6,21 @@ does not exist is remembered too, apart and bounded, so that made-up keys neithe
 nor push out real ones. Nothing here expires by time: entries leave because a change names them, or because the
 cache is full.
 
-Not here: why a load is exact (`exact_loads.py`), what an entry is (`entries.py`), roles' own part (`roles.py`),
-deciding (`authorizer.py`), verifying (`authenticator.py`), reading changes (`refresher.py`).
+Not here: why a load is exact (`exact_loads.py`), how entries are held by name and by incarnation
+(`incarnations.py`), what an entry is (`entries.py`), roles' own part (`roles.py`), deciding (`authorizer.py`),
+verifying (`authenticator.py`), reading changes (`refresher.py`).
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from authz.access.entries import KeyEntry, UserEntry, UserPage
-from authz.access.exact_loads import ExactLoads, Freshness, Moment, Wanted, is_name
+from authz.access.exact_loads import ExactLoads, Freshness, Moment, Wanted
+from authz.access.incarnations import Incarnations
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
-from authz.access.ports import At, Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
+from authz.access.ports import Change, ChangeKind, Source, StoredAccessKey, StoredPrincipal
 from authz.access.roles import Roles
 from authz.access.shelf import Shelf
 from authz.errors import UnavailableError
@@ -29,8 +31,6 @@ from authz.identity.sealing import KeyRing
 from authz.policy.decision import Layer
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
-
-_FindUser = Callable[[str], Awaitable[At[StoredPrincipal | None]]]
 
 
 class Principals:
@@ -56,17 +56,22 @@ class Principals:
         self._key_ring = key_ring
         self._account = account
         self._keys: Shelf[KeyEntry] = Shelf(limit)
-        self._users: Shelf[UserEntry] = Shelf(limit)
-        # How a change finds the entries it concerns; entries leave these by themselves when no shelf holds
-        # them.
-        self._by_id: WeakValueDictionary[str, UserEntry] = WeakValueDictionary()
+        # How a change finds the users it concerns; they leave this by themselves when nobody holds them.
         self._by_group: dict[str, WeakSet[UserEntry]] = {}
         self._loads = ExactLoads(metrics, limit=limit, concurrent_loads=concurrent_loads)
+        self._users = Incarnations(
+            self._loads,
+            metrics,
+            "user",
+            limit=limit,
+            id_of=lambda stored: stored.user.id,
+            make=self._make_user,
+            concerns=_concerns_principal,
+        )
         self.roles = Roles(source, policies, self._loads, metrics, account=account, limit=limit)
         self._log = get_logger("access")
         self._count = metrics.cache_requests.inc
         metrics.cache_entries.read_from(lambda: len(self._keys), "access_key")
-        metrics.cache_entries.read_from(lambda: len(self._users), "user")
 
     def follow(self, freshness: Freshness) -> None:
         """Tell the cache who knows about changes; once, before the first load."""
@@ -88,21 +93,11 @@ class Principals:
 
         Or `None` when it must be loaded.
         """
-        name_key = fold_name(name)
-        entry = self._users.get(name_key)
-        if entry is None or not entry.is_current:
-            return None
-        self._users.move_to_end(name_key)
-        self._count(_USER_HIT)
-        return entry
+        return self._users.find(name)
 
     def find_user_by_id(self, user_id: str) -> UserEntry | None:
         """Return the held entry of the user of this incarnation, or `None` when it must be loaded."""
-        entry = self._by_id.get(user_id)
-        if entry is None or not entry.is_current:
-            return None
-        self._count(_USER_HIT)
-        return entry
+        return self._users.find_by_id(user_id)
 
     # --- loading what is not ---
 
@@ -127,10 +122,7 @@ class Principals:
 
     async def load_user(self, name: str) -> UserEntry | None:
         """Load a user, or learn that it does not exist (`None`); raises as `load_key`."""
-        if not is_name(name):
-            return None
-        name_key = fold_name(name)
-        return await self._load_user(ChangeKind.USER_NAME, name_key, self._source.find_user)
+        return await self._users.load(name, ChangeKind.USER_NAME, self._source.find_user)
 
     async def load_user_by_id(self, user_id: str) -> UserEntry | None:
         """Load the user of this incarnation, or learn that it is no more (`None`); raises as `load_key`.
@@ -138,28 +130,7 @@ class Principals:
         `user_id` is one that we gave: from a session's token, which was authenticated. The entry is held for as
         long as the caller holds it.
         """
-        return await self._load_user(ChangeKind.USER, user_id, self._source.find_user_by_id)
-
-    async def _load_user(self, kind: ChangeKind, key: str, find: _FindUser) -> UserEntry | None:
-        """Load the user that `find` gives for `key`, by which changes of `kind` know it."""
-
-        def install(stored: StoredPrincipal) -> UserEntry:
-            entry = self._adopt(stored)
-            if kind is ChangeKind.USER_NAME:
-                self._users.put(key, entry)
-            return entry
-
-        return await self._loads.load(
-            Wanted(
-                kind=kind,
-                key=key,
-                find=find,
-                concerns=_concerns_principal,
-                install=install,
-                is_current=lambda entry: entry.is_current,
-                cache="user",
-            )
-        )
+        return await self._users.load_by_id(user_id, ChangeKind.USER, self._source.find_user_by_id)
 
     async def list_users(self, after: str, limit: int) -> UserPage:
         """Load at most `limit` users in the order of their folded names, from the first after `after`.
@@ -193,7 +164,7 @@ class Principals:
 
     def _install_key(self, stored: StoredAccessKey) -> KeyEntry:
         secret = self._unseal(stored)
-        owner = self._adopt(stored.owner)
+        owner = self._users.adopt(stored.owner)
         entry = KeyEntry(
             stored.key.id,
             secret,
@@ -219,12 +190,8 @@ class Principals:
             self._log.error("secret_not_unsealed", access_key=stored.key.id, problem=error.message)
             raise
 
-    def _adopt(self, stored: StoredPrincipal) -> UserEntry:
-        held = self._by_id.get(stored.user.id)
-        if held is not None and held.is_current:
-            return held
+    def _make_user(self, stored: StoredPrincipal) -> UserEntry:
         entry = self._entry(stored)
-        self._by_id[stored.user.id] = entry
         for group in stored.groups:
             self._by_group.setdefault(group.id, WeakSet()).add(entry)
         return entry
@@ -251,18 +218,15 @@ class Principals:
         """Let go of everything, because the change log no longer tells what changed."""
         self._loads.forget_all()
         self.roles.forget_all()
-        for entry in list(self._by_id.values()):
-            entry.is_current = False
-        for held in (self._keys, self._users, self._by_id, self._by_group):
-            held.clear()
+        self._users.forget_all()
+        self._keys.clear()
+        self._by_group.clear()
 
     def _forget_user(self, user_id: str) -> None:
-        entry = self._by_id.pop(user_id, None)
-        if entry is not None:
-            entry.is_current = False
+        self._users.forget(user_id)
 
     def _forget_user_name(self, name_key: str) -> None:
-        self._users.pop(name_key, None)
+        self._users.forget_name(name_key)
 
     def _forget_group(self, group_id: str) -> None:
         for entry in self._by_group.pop(group_id, ()):
@@ -297,4 +261,3 @@ def _concerns_principal(found: StoredPrincipal, change: Change) -> bool:
 
 
 _KEY_HIT: Final = ("access_key", "hit")
-_USER_HIT: Final = ("user", "hit")

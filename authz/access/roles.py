@@ -7,21 +7,14 @@ Not here: why a load is exact (`exact_loads.py`), what a session makes of its ro
 assume one (`authorizer.py`).
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Final
-from weakref import WeakValueDictionary
-
 from authz.access.entries import RoleEntry
-from authz.access.exact_loads import ExactLoads, Wanted, is_name
+from authz.access.exact_loads import ExactLoads
+from authz.access.incarnations import Incarnations
 from authz.access.policies import Policies
-from authz.access.ports import At, Change, ChangeKind, Source, StoredRole
-from authz.access.shelf import Shelf
+from authz.access.ports import Change, ChangeKind, Source, StoredRole
 from authz.identity.principal import role_principal
-from authz.identity.records import fold_name
 from authz.policy.decision import Layer
 from authz.telemetry.metrics import Metrics
-
-_FindRole = Callable[[str], Awaitable[At[StoredRole | None]]]
 
 
 class Roles:
@@ -40,74 +33,43 @@ class Roles:
         """Hold at most `limit` roles by their names; `loads` is shared with the cache of users."""
         self._source = source
         self._policies = policies
-        self._loads = loads
         self._account = account
-        self._by_name: Shelf[RoleEntry] = Shelf(limit)
-        # Those of sessions besides: held for as long as a session holds them.
-        self._by_id: WeakValueDictionary[str, RoleEntry] = WeakValueDictionary()
-        self._count = metrics.cache_requests.inc
-        metrics.cache_entries.read_from(lambda: len(self._by_name), "role")
+        self._held = Incarnations(
+            loads,
+            metrics,
+            "role",
+            limit=limit,
+            id_of=lambda stored: stored.role.id,
+            make=self._make,
+            concerns=_concerns_role,
+        )
 
     def find(self, name: str) -> RoleEntry | None:
         """Return the held entry of the role of this name (ignoring case), `None` when it must be loaded."""
-        name_key = fold_name(name)
-        entry = self._by_name.get(name_key)
-        if entry is None or not entry.is_current:
-            return None
-        self._by_name.move_to_end(name_key)
-        self._count(_HIT)
-        return entry
+        return self._held.find(name)
 
     def find_by_id(self, role_id: str) -> RoleEntry | None:
         """Return the held entry of the role of this incarnation, or `None` when it must be loaded."""
-        entry = self._by_id.get(role_id)
-        if entry is None or not entry.is_current:
-            return None
-        self._count(_HIT)
-        return entry
+        return self._held.find_by_id(role_id)
 
     async def load(self, name: str) -> RoleEntry | None:
         """Load a role, or learn that it does not exist (`None`).
 
         Raises `UnavailableError` when the store cannot be read, `OverloadedError` when too many loads wait.
         """
-        if not is_name(name):
-            return None
-        return await self._load(ChangeKind.ROLE_NAME, fold_name(name), self._source.find_role)
+        return await self._held.load(name, ChangeKind.ROLE_NAME, self._source.find_role)
 
     async def load_by_id(self, role_id: str) -> RoleEntry | None:
         """Load the role of this incarnation, or learn that it is no more (`None`); raises as `load`.
 
         `role_id` is one that we gave: from a session's token, which was authenticated.
         """
-        return await self._load(ChangeKind.ROLE, role_id, self._source.find_role_by_id)
+        return await self._held.load_by_id(role_id, ChangeKind.ROLE, self._source.find_role_by_id)
 
-    async def _load(self, kind: ChangeKind, key: str, find: _FindRole) -> RoleEntry | None:
-        def install(stored: StoredRole) -> RoleEntry:
-            entry = self._adopt(stored)
-            if kind is ChangeKind.ROLE_NAME:
-                self._by_name.put(key, entry)
-            return entry
-
-        return await self._loads.load(
-            Wanted(
-                kind=kind,
-                key=key,
-                find=find,
-                concerns=_concerns_role,
-                install=install,
-                is_current=lambda entry: entry.is_current,
-                cache="role",
-            )
-        )
-
-    def _adopt(self, stored: StoredRole) -> RoleEntry:
+    def _make(self, stored: StoredRole) -> RoleEntry:
         role = stored.role
-        held = self._by_id.get(role.id)
-        if held is not None and held.is_current:
-            return held
         handle, boundary = self._policies.handle, stored.boundary_id
-        entry = RoleEntry(
+        return RoleEntry(
             role_principal(role, self._account),
             handle(stored.policy_ids, ()),
             boundary=handle((boundary,), (), Layer.PERMISSIONS_BOUNDARY) if boundary else None,
@@ -115,29 +77,19 @@ class Roles:
             trust_document=role.trust,
             max_session_duration=role.max_session_duration,
         )
-        self._by_id[role.id] = entry
-        return entry
 
     def forget(self, role_id: str) -> None:
         """Let go of the role of this incarnation, which changed or is gone."""
-        entry = self._by_id.pop(role_id, None)
-        if entry is not None:
-            entry.is_current = False
+        self._held.forget(role_id)
 
     def forget_name(self, name_key: str) -> None:
         """Let go of the role of this folded name, which came or went."""
-        self._by_name.pop(name_key, None)
+        self._held.forget_name(name_key)
 
     def forget_all(self) -> None:
         """Let go of everything, because the change log no longer tells what changed."""
-        for entry in list(self._by_id.values()):
-            entry.is_current = False
-        self._by_name.clear()
-        self._by_id.clear()
+        self._held.forget_all()
 
 
 def _concerns_role(found: StoredRole, change: Change) -> bool:
     return change.kind is ChangeKind.ROLE and change.key == found.role.id
-
-
-_HIT: Final = ("role", "hit")

@@ -67,7 +67,7 @@ async def test_nothing_that_is_listed_is_installed(world, users):
     assert world.principals.find_user("alice") is None
     assert await world.user("bob") is held
     assert page.entries[1] is not held
-    assert len(world.principals._by_id) == 1
+    assert len(world.principals._users._by_id) == 1
 
 
 CHANGES = {
