@@ -20,9 +20,10 @@ from authz.access.authorizer import Authorizer
 from authz.access.entries import KeyEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.refresher import Refresher
 from authz.access.revocation import RevokedSessions
-from authz.access.sessions import Sessions
+from authz.access.sessions import Ended, Sessions
 from authz.bootstrap.documents import (
     POLICY_PARSERS,
     check_document,
@@ -101,12 +102,12 @@ def build_data_plane(
         limit=settings.access_cache_size,
         concurrent_loads=settings.access_concurrent_loads,
     )
-    revoked = RevokedSessions(clock)
+    ended = Ended(RevokedSessions(clock), Providers())
     refresher = Refresher(
         source,
         policies,
         principals,
-        revoked,
+        *ended,
         metrics,
         clock,
         poll_interval=settings.access_poll_interval,
@@ -120,7 +121,7 @@ def build_data_plane(
         session_keys,
         policies,
         principals,
-        revoked,
+        ended,
         root_owner,
         metrics,
         clock,
@@ -129,6 +130,7 @@ def build_data_plane(
     return DataPlane(
         policies,
         principals,
+        ended.providers,
         refresher,
         _build_authorizer(service, policies, refresher, decision_log),
         Authenticator(principals, sessions, root_entry, regions=settings.regions),

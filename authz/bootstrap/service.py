@@ -11,6 +11,7 @@ from authz.access.authorizer import Authorizer
 from authz.access.entries import KeyEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.refresher import Refresher
 from authz.clock import Clock
 from authz.serving.call import Methods
@@ -26,6 +27,7 @@ class DataPlane(NamedTuple):
 
     policies: Policies
     principals: Principals
+    providers: Providers
     refresher: Refresher
     authorizer: Authorizer
     authenticator: Authenticator

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from authz.identity.records import Group, Role, Status, User, fold_name
+from authz.identity.records import AccessKey, Group, Role, Status, User, fold_name
 from authz.identity.session import Session
 from authz.policy.arn import assumed_role_arn, role_arn, root_arn, user_arn
 from authz.policy.request import NO_FACTS, Principal, PrincipalKind, Values
@@ -85,6 +85,17 @@ def role_principal(role: Role, account: str) -> Principal:
         },
         role=arn,
     )
+
+
+def key_principal(owner: Principal, key: AccessKey) -> Principal:
+    """Return the principal of an access key of `owner`: the owner, with what the key's maker's login said.
+
+    What is known of the owner wins, and who acts is never said by a key.
+    """
+    if not key.facts:
+        return owner
+    said = {name: values for name, values in key.facts.items() if name not in _OF_THE_PARENT}
+    return replace(owner, facts={**said, **owner.facts})
 
 
 def session_principal(parent: Principal, session: Session) -> Principal:
