@@ -3,14 +3,14 @@
 An answer is waited for so long and read so far; a redirect is an error, because it would let whoever controls
 one URL choose where the next request (with its secret) goes; TLS certificates are verified, against the
 system's authorities or a CA file; nothing of the environment (proxies, `.netrc`) is followed, and no cookie is
-kept. What goes wrong is an `UnavailableError` with a short word for it, never text of the other side's.
+kept. What goes wrong is an `UnreachableError` with a short word for it, never text of the other side's.
 
 Why this library: docs/decisions/0021-what-is-asked-of-identity-providers.md. Not here: what is asked, retries.
 """
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from authz.clock import Clock
 from authz.errors import ParseError, UnavailableError
 from authz.identity.strict_json import parse_object
 
@@ -43,13 +44,43 @@ class Fetched:
     body: bytes
 
 
+class UnreachableError(UnavailableError):
+    """A provider gave no answer that could be used; `reason` is a short word of ours for why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the identity provider gives no usable answer: {reason}")
+        self.reason = reason
+
+
+Observe = Callable[[str, float], None]
+"""Hears of each answer: its outcome in a word, and how long it took in seconds."""
+
+
+def observe_nothing(outcome: str, seconds: float) -> None:
+    """Hear nothing."""
+    del outcome, seconds
+
+
 class Outbound:
     """A client for one provider. It connects when it is asked for something first; `close` it at the end."""
 
-    def __init__(self, *, ca_file: str = "", timeout: float = TIMEOUT) -> None:
-        """Trust the authorities in `ca_file` (PEM) alone; without one the system's."""
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        ca_file: str = "",
+        timeout: float = TIMEOUT,
+        observe: Observe = observe_nothing,
+    ) -> None:
+        """Trust the authorities in `ca_file` (PEM) alone; without one the system's.
+
+        `observe` hears of each answer how long it took, in seconds, and its outcome: `2xx` to `5xx`, or the
+        word for why there was none.
+        """
+        self._clock = clock
         self._ca_file = ca_file
         self._timeout = timeout
+        self._observe = observe
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(
@@ -63,11 +94,30 @@ class Outbound:
     ) -> Fetched:
         """Return the answer, whatever its status but a redirect's. `url` goes out as it is written.
 
-        Raises `UnavailableError`: `timeout`, `no connection`, `tls`, `redirect`, `too large`, `packed`,
-        `not http`, `ca file`.
+        Raises `UnreachableError`, with the reason `timeout`, `no connection`, `tls`, `redirect`, `too large`,
+        `packed`, `not http`, `ca file`.
         """
+        started, outcome = self._clock.monotonic(), "cancelled"
+        try:
+            fetched = await self._fetch(url, method, headers or {}, body, body_limit)
+            outcome = f"{fetched.status // 100}xx"
+        except UnreachableError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._observe(outcome, self._clock.monotonic() - started)
+        return fetched
+
+    async def _fetch(
+        self,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        body_limit: int,
+    ) -> Fetched:
         session = self._session or self._connect()
-        wanted = {"accept": "application/json", "accept-encoding": "identity", **(headers or {})}
+        wanted = {"accept": "application/json", "accept-encoding": "identity", **headers}
         try:
             async with session.request(
                 method,
@@ -77,17 +127,17 @@ class Outbound:
                 allow_redirects=False,
             ) as response:
                 if 300 <= response.status < 400:
-                    raise unreachable("redirect")
+                    raise UnreachableError("redirect")
                 content = await _read(response, body_limit)
                 return Fetched(response.status, _lowered(response.headers), content)
         except TimeoutError:
-            raise unreachable("timeout") from None
+            raise UnreachableError("timeout") from None
         except (aiohttp.ClientSSLError, ssl.SSLError):
-            raise unreachable("tls") from None
+            raise UnreachableError("tls") from None
         except aiohttp.ClientConnectionError:
-            raise unreachable("no connection") from None
+            raise UnreachableError("no connection") from None
         except (aiohttp.ClientError, ValueError):
-            raise unreachable("not http") from None
+            raise UnreachableError("not http") from None
 
     async def close(self) -> None:
         """Give up every connection; a later `fetch` connects again."""
@@ -115,35 +165,30 @@ class Outbound:
         try:
             return ssl.create_default_context(cafile=self._ca_file or None)
         except (OSError, ValueError):
-            raise unreachable("ca file") from None
-
-
-def unreachable(reason: str) -> UnavailableError:
-    """Return the error of a provider that gives no answer that could be used; `reason` is a short word."""
-    return UnavailableError(f"the identity provider gives no usable answer: {reason}")
+            raise UnreachableError("ca file") from None
 
 
 def parse_json(fetched: Fetched) -> Mapping[str, object]:
-    """Return the JSON object of an answer with status 200; raises `UnavailableError`."""
+    """Return the JSON object of an answer with status 200; raises `UnreachableError`."""
     if fetched.status != 200:
-        raise unreachable(f"status {fetched.status}")
+        raise UnreachableError(f"status {fetched.status}")
     try:
         return parse_object(fetched.body)
     except ParseError:
-        raise unreachable("not json") from None
+        raise UnreachableError("not json") from None
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read the body as it was sent: unpacking what was packed unasked could make it any size."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise unreachable("packed")
+        raise UnreachableError("packed")
     if (response.content_length or 0) > limit:
-        raise unreachable("too large")
+        raise UnreachableError("too large")
     content = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         content += chunk
         if len(content) > limit:
-            raise unreachable("too large")
+            raise UnreachableError("too large")
     return bytes(content)
 
 

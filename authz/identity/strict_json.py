@@ -7,6 +7,7 @@ Source: RFC 8259 §4 (names should be unique), RFC 7519 §4 (claim names must be
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -21,7 +22,10 @@ def parse_object(text: bytes) -> Mapping[str, Any]:
     """Read a JSON object in UTF-8; raises `ParseError`. How long it may be is the caller's."""
     try:
         parsed = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
+            text.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_number,
+            parse_float=_finite,
         )
     except UnicodeDecodeError:
         raise ParseError("not UTF-8") from None
@@ -41,8 +45,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _refuse_constant(_: str) -> NoReturn:
-    raise ParseError("a number that JSON does not have")
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def _refuse_number(_: str) -> NoReturn:
+    raise ParseError("a number that is none, or without bound")
 
 
 def _check(value: object, depth: int) -> None:
