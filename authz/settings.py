@@ -116,6 +116,22 @@ class Settings:
         "addresses and networks of the proxies that hand requests to the HTTP port; what they "
         "say about the client is believed",
     )
+    http_tls_cert_file: Path | None = _setting(
+        read.path, None, "certificate chain of the HTTP port (PEM); without, it speaks plain HTTP"
+    )
+    http_tls_key_file: Path | None = _setting(
+        read.path, None, "private key of the HTTP port (PEM), without a password"
+    )
+    http_tls_client_ca_file: Path | None = _setting(
+        read.path,
+        None,
+        "CA of client certificates on the HTTP port, which are asked for and never required",
+    )
+    http_forwarded_certificates: bool = _setting(
+        read.flag,
+        False,
+        "believe the X-Forwarded-Client-Cert of trusted proxies, all of which have to replace it",
+    )
 
     access_max_staleness: float = _setting(
         read.duration(0.1, 86400),
@@ -318,6 +334,12 @@ def _check_together(settings: Settings) -> None:
     if settings.tls_client_ca_file and not settings.tls_cert_file:
         raise InvalidError(
             "AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE"
+        )
+    if bool(settings.http_tls_cert_file) != bool(settings.http_tls_key_file):
+        raise InvalidError("AUTHZ_HTTP_TLS_CERT_FILE and AUTHZ_HTTP_TLS_KEY_FILE go together")
+    if settings.http_tls_client_ca_file and not settings.http_tls_cert_file:
+        raise InvalidError(
+            "AUTHZ_HTTP_TLS_CLIENT_CA_FILE needs AUTHZ_HTTP_TLS_CERT_FILE and AUTHZ_HTTP_TLS_KEY_FILE"
         )
     if bool(settings.root_access_key) != (settings.root_secret_key is not None):
         raise InvalidError("AUTHZ_ROOT_ACCESS_KEY and AUTHZ_ROOT_SECRET_KEY go together")

@@ -108,7 +108,7 @@ class Members:
         It names a host, and neither a user nor a fragment. The loopback interface is no exception.
         """
         value = self.text(name, default)
-        if value and not _is_url(value):
+        if value and not is_url(value):
             raise refuse(name, "is not a URL, such as `https://id.example.com/path`")
         if value and not value.startswith("https://") and not is_http_let:
             raise refuse(name, "is not a URL of https; for tests, `insecure_http` lets it")
@@ -140,8 +140,16 @@ def _text(name: str, value: object, limit: int) -> str:
     return value
 
 
-def _is_url(text: str) -> bool:
-    if not text.isascii() or " " in text or "\\" in text or "#" in text:
+def is_url(text: str) -> bool:
+    """Tell whether `text` is a URL of http or https: with a host, without user, fragment, odd characters."""
+    if (
+        len(text) > TEXT_LIMIT
+        or not text.isascii()
+        or not text.isprintable()
+        or " " in text
+        or "\\" in text
+        or "#" in text
+    ):
         return False
     try:
         parts = urlsplit(text)

@@ -34,12 +34,21 @@ class SurfaceApp:
     """The ASGI application of one surface."""
 
     def __init__(
-        self, surface: HttpSurface, *, proxies: Sequence[Network], trusted_hops: int
+        self,
+        surface: HttpSurface,
+        *,
+        proxies: Sequence[Network],
+        trusted_hops: int,
+        believes_certificates: bool = False,
     ) -> None:
-        """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them."""
+        """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
+
+        About its certificate only with `believes_certificates`.
+        """
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
+        self._believes_certificates = believes_certificates
         # By the client's address.
         self._in_flight: Counter[str] = Counter()
 
@@ -62,7 +71,12 @@ class SurfaceApp:
                 del held[source]
 
     def _parse(self, scope: Scope) -> HttpRequest:
-        return parse_scope(scope, proxies=self._proxies, trusted_hops=self._trusted_hops)
+        return parse_scope(
+            scope,
+            proxies=self._proxies,
+            trusted_hops=self._trusted_hops,
+            believes_certificates=self._believes_certificates,
+        )
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:
