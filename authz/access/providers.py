@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from authz.access.ports import StoredProvider
 from authz.identity.records import Status
+from authz.telemetry.logs import get_logger
 
 Follow = Callable[[Mapping[str, StoredProvider]], None]
 """Hears of all providers, by id, whenever one has changed."""
@@ -21,6 +22,7 @@ class Providers:
     def __init__(self) -> None:
         self._by_id: dict[str, StoredProvider] = {}
         self._followers: list[Follow] = []
+        self._log = get_logger("access")
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -54,4 +56,7 @@ class Providers:
 
     def _tell(self) -> None:
         for follower in self._followers:
-            follower(self._by_id)
+            try:
+                follower(self._by_id)
+            except Exception:  # noqa: BLE001 - one provider's surprise must not keep memory from the rest
+                self._log.exception("provider_not_followed")

@@ -17,11 +17,12 @@ from dataclasses import replace
 from authz.clock import Clock
 from authz.control.ports import ONE, Slice, Store, Unit, Written
 from authz.control.sessions import void_before
-from authz.errors import UnauthenticatedError
+from authz.errors import InvalidError, UnauthenticatedError
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
     check_known_name,
+    check_name,
     make_record_id,
 )
 from authz.identity.external import ExternalIdentity
@@ -49,12 +50,16 @@ class Logins:
         self._random_bytes = random_bytes
 
     async def find_policies(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the ids of those managed policies of these names that exist, sorted."""
-        if not names:
+        """Return the ids of those managed policies of these names that exist, sorted.
+
+        A provider may say any text; what no policy can be called is none.
+        """
+        wanted = [name for name in names if _is_name(name)]
+        if not wanted:
             return ()
 
         async def question(unit: Unit) -> tuple[str, ...]:
-            found = [await unit.policies.find(name) for name in names]
+            found = [await unit.policies.find(name) for name in wanted]
             return tuple(sorted({policy.id for policy in found if policy is not None}))
 
         return await self._store.read(question)
@@ -131,6 +136,14 @@ class Logins:
             display_name=identity.display_name,
             external_groups=groups,
         )
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except InvalidError:
+        return False
+    return True
 
 
 async def _get_provider(unit: Unit, provider_id: str) -> Provider:

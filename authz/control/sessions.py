@@ -175,7 +175,7 @@ class Sessions:
         facts, transitive = _carry(caller, tags)
         session = replace(
             self._session(role.id, caller, _duration(duration, longest), name),
-            facts={**caller.facts, **facts},
+            facts={**_said_of(caller), **facts},
             transitive=transitive,
             is_chained=caller.is_role,
         )
@@ -324,6 +324,13 @@ def _carry(caller: Parent, asked: SessionTags) -> tuple[Mapping[str, Values], tu
     if source:
         facts[SOURCE_IDENTITY] = (source,)
     return facts, tuple(dict.fromkeys((*caller.tags, *asked.transitive)))
+
+
+def _said_of(caller: Parent) -> Mapping[str, Values]:
+    """Return what the caller's login said, without tags: which of those pass on is decided by `_carry`."""
+    return {
+        key: values for key, values in caller.facts.items() if not key.startswith(TAG_PREFIX)
+    }
 
 
 def _require_plain(parent: Parent) -> None:

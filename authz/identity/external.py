@@ -69,3 +69,13 @@ Trace = Callable[[LoginStep], None]
 def no_trace(step: LoginStep) -> None:
     """Hear nothing."""
     del step
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A proof that a provider took: by which provider, and for whom."""
+
+    provider_id: str
+    provider_name: str
+    kind: ProviderKind
+    identity: ExternalIdentity

@@ -56,11 +56,14 @@ _KEY_COLUMNS: Final = (
     access_keys.c.sealed_secret,
 )
 _NO_KEY: Final = tuple(null().label(column.name) for column in _KEY_COLUMNS)
-_GROUP_COLUMNS: Final = tuple(groups.c[name] for name in ("id", "name", "status", "created_at"))
-_NO_GROUP_COLUMNS: Final = tuple(
-    null().label(column.name) for column in USER_COLUMNS[len(_GROUP_COLUMNS) :]
+_GROUP_COLUMNS: Final = tuple(
+    groups.c[name] for name in ("id", "name", "status", "created_at", "provider_id")
 )
-"""What users have and groups do not, so that the parts have the same columns."""
+_IN_PLACE_OF_USER: Final = tuple(
+    {one.name: one for one in _GROUP_COLUMNS}.get(column.name, null().label(column.name))
+    for column in USER_COLUMNS
+)
+"""A group's columns and nothing for what users have besides, so that the parts have the same columns."""
 _PROVIDER_COLUMNS: Final = (
     providers.c.status.label("provider_status"),
     providers.c.sessions_void_before.label("provider_void_before"),
@@ -88,8 +91,7 @@ def _statement(
         select(
             null().label("revision"),
             *_NO_KEY,
-            *_GROUP_COLUMNS,
-            *_NO_GROUP_COLUMNS,
+            *_IN_PLACE_OF_USER,
             *_NO_PROVIDER,
             group_policies.c.policy_id,
         )
@@ -209,7 +211,7 @@ async def read_users(
         ),
     )
     joined = await connection.execute(
-        select(memberships.c.user_id, *_GROUP_COLUMNS, groups.c.provider_id)
+        select(memberships.c.user_id, *_GROUP_COLUMNS)
         .join(groups, groups.c.id == memberships.c.group_id)
         .where(in_page)
     )
