@@ -30,6 +30,7 @@ from authz.bootstrap.building import (
 )
 from authz.bootstrap.service import Service
 from authz.bootstrap.tasks import follow, supervised
+from authz.bootstrap.token_surfaces import build_token_surfaces
 from authz.clock import Clock, SystemClock
 from authz.serving.grpc.server import GrpcServer
 from authz.serving.http.app import build_app
@@ -106,6 +107,7 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
             service.problems,
             build_bucket_policies(service, plane, database),
             build_sts(service, plane, database, key_ring),
+            build_token_surfaces(service, plane),
         )
         http_server = HttpServer(settings.http_address, app)
         await http_server.start()

@@ -159,6 +159,8 @@ class ProviderKeys:
             self._keys = parse_key_set(parse_json(fetched))
         except ParseError:
             raise UnreachableError("no key set") from None
+        if self._confirmed_at == float("-inf"):
+            self._asked_at = float("-inf")  # what came first was not asked for because of a token's key
         self._confirmed_at = self._clock.monotonic()
         self._due_at = self._confirmed_at + lifetime(fetched) * random.uniform(*_AHEAD)  # noqa: S311 - spreads load
         self._retry = RETRY_START

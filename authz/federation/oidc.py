@@ -129,6 +129,10 @@ class OidcProvider:
         if not keys:
             # Made with a key that is not known (yet): the provider may have a new one.
             keys = jwt.find_keys(token, await self._keys.fetch_newer())
+        if not keys:
+            raise UnauthenticatedError(
+                jwt.INVALID, "the identity token is signed with a key that its issuer does not have"
+            )
         jwt.check_signature(token, keys)
 
     async def _add_userinfo(

@@ -1,8 +1,8 @@
 """Distinguished names of a directory: read as RFC 4514 says, and brought into the one form that we compare.
 
 A directory knows one entry under many spellings (`CN=Ann, DC=Corp` and `cn=ann,dc=corp`), and policies are
-attached to one of them. The form: attribute types by their short lower-case name, a known OID by its name; values
-of types that ignore case in lower case and with single spaces; multi-valued RDNs sorted; one way to escape.
+attached to one of them. The form: attribute types by their short lower-case name, known OIDs by their name;
+values of types that ignore case in lower case and with single spaces; multi-valued RDNs sorted; escapes alike.
 
 Narrower than RFC 4518 on purpose: canonical composition (NFC) and lower-casing a character at a time, no
 compatibility forms and no full case folding (`ß` is not `ss`), because servers differ there and two entries

@@ -40,11 +40,13 @@ class SurfaceApp:
         proxies: Sequence[Network],
         trusted_hops: int,
         believes_certificates: bool = False,
+        of_one_source: int = MAX_OF_ONE_SOURCE,
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
 
-        About its certificate only with `believes_certificates`.
+        About its certificate only with `believes_certificates`. Hold `of_one_source` requests of one address.
         """
+        self._of_one_source = of_one_source
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
@@ -56,7 +58,7 @@ class SurfaceApp:
         """Answer one request."""
         request = self._parse(scope)
         source, held = request.source_ip, self._in_flight
-        if held[source] >= MAX_OF_ONE_SOURCE or held.total() >= MAX_IN_FLIGHT:
+        if held[source] >= self._of_one_source or held.total() >= MAX_IN_FLIGHT:
             await _send(send, self._surface.turn_away(request))
             return
         held[source] += 1
