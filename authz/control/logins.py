@@ -2,8 +2,8 @@
 
 There is a record of one who logged in, so that it can be disabled, put into groups of our own, given policies
 and access keys like any user, and looked up when nobody is logged in. A login that finds the record as the
-provider describes it writes nothing. Which groups of the provider there are here is for administrators to say, who give
-them policies; a user's membership in those, and in no others, follows the provider.
+provider describes it writes nothing. Which groups of the provider there are here is for administrators to say,
+who give them policies; a user's membership in those, and in no others, follows the provider.
 
 Somebody to whom no policy would apply gets no record: strangers whom a provider knows fill no table.
 

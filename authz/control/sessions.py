@@ -328,9 +328,7 @@ def _carry(caller: Parent, asked: SessionTags) -> tuple[Mapping[str, Values], tu
 
 def _said_of(caller: Parent) -> Mapping[str, Values]:
     """Return what the caller's login said, without tags: which of those pass on is decided by `_carry`."""
-    return {
-        key: values for key, values in caller.facts.items() if not key.startswith(TAG_PREFIX)
-    }
+    return {key: values for key, values in caller.facts.items() if not key.startswith(TAG_PREFIX)}
 
 
 def _require_plain(parent: Parent) -> None:

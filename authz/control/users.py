@@ -53,8 +53,8 @@ class Users:
     ) -> Written[User]:
         """Create a user; `boundary` names the policy that is to be its permissions boundary.
 
-        One called `PROVIDER=NAME` is somebody who has not logged in yet. Raises `ConflictError` when the name is
-        taken, ignoring case, and `NotFoundError` for the policy.
+        One called `PROVIDER=NAME` is somebody who has not logged in yet. Raises `ConflictError` when the name
+        is taken, ignoring case, and `NotFoundError` for the policy.
         """
         is_external = EXTERNAL_SIGN in name
         if not is_external:
