@@ -113,7 +113,8 @@ class KeyRequest:
     action: str = "GetAccessKeyInfo"
 
 
-StsRequest = SessionRequest | CallerRequest | KeyRequest | LoginRequest
+SignedRequest = SessionRequest | CallerRequest | KeyRequest
+StsRequest = SignedRequest | LoginRequest
 
 
 def parse_sts(request: HttpRequest, account: str) -> StsRequest:

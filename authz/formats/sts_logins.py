@@ -1,14 +1,15 @@
 """Sessions on the word of an identity provider, in STS's words: AWS's web identity, and MinIO's further ways.
 
-Nobody signs these requests: the proof is a token, a password, or the certificate of the connection. MinIO's clients
-send them as a form or in the query; both are read, and the proof is in neither case shown again. With the ARN of a
-role of ours the session is that role's; without one, or with an ARN of MinIO's, it is the provider's user's own.
+Nobody signs these requests: the proof is a token, a password, or the certificate of the connection. MinIO's
+clients send them as a form or in the query; both are read, and the proof is in neither case shown again. With
+the ARN of a role of ours the session is that role's; without one, or with an ARN of MinIO's, it is of whom the
+provider vouches for.
 
-Where several providers of a kind are there, `ProviderId` names the one that is meant, as MinIO's `RoleArn` does for
-a webhook (`arn:minio:iam:…:role/idmp-NAME`).
+Where several providers of a kind are there, `ProviderId` names the one that is meant, as MinIO's `RoleArn`
+does for a webhook (`arn:minio:iam:…:role/idmp-NAME`).
 
-Sources: AWS STS API reference, `AssumeRoleWithWebIdentity`; MinIO, "Security Token Service". Not here: what a proof
-is worth (`federation`), and who gets what (`serving/sts_logins.py`).
+Sources: AWS STS API reference, `AssumeRoleWithWebIdentity`; MinIO, "Security Token Service". Not here: what a
+proof is worth (`federation`), and who gets what (`serving/sts_logins.py`).
 """
 
 from collections.abc import Callable, Mapping

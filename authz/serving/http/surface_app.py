@@ -40,11 +40,12 @@ class SurfaceApp:
         proxies: Sequence[Network],
         trusted_hops: int,
         believes_certificates: bool = False,
-        of_one_source: int = MAX_OF_ONE_SOURCE,
+        of_one_source: int | None = None,
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
 
-        About its certificate only with `believes_certificates`. Hold `of_one_source` requests of one address.
+        About its certificate only with `believes_certificates`. Hold `of_one_source` requests of one address
+        (`None`: `MAX_OF_ONE_SOURCE`).
         """
         self._of_one_source = of_one_source
         self._surface = surface
@@ -58,7 +59,8 @@ class SurfaceApp:
         """Answer one request."""
         request = self._parse(scope)
         source, held = request.source_ip, self._in_flight
-        if held[source] >= self._of_one_source or held.total() >= MAX_IN_FLIGHT:
+        most = MAX_OF_ONE_SOURCE if self._of_one_source is None else self._of_one_source
+        if held[source] >= most or held.total() >= MAX_IN_FLIGHT:
             await _send(send, self._surface.turn_away(request))
             return
         held[source] += 1
