@@ -397,6 +397,26 @@ async def test_the_background_task_ends_with_the_provider(
     assert not [task for task in asyncio.all_tasks() if "one" in task.get_name()]
 
 
+async def test_a_provider_that_is_closed_lets_go_of_all_who_wait(make_oidc: MakeOidc) -> None:
+    """As when its configuration is replaced in the middle of a login: that is no cancellation of theirs."""
+    entered, release = threading.Event(), threading.Event()
+
+    def hang() -> tuple[int, dict[str, str], bytes]:
+        entered.set()
+        release.wait(30)
+        return 200, {}, b"{}"
+
+    with Issuer() as slow:
+        slow.answers["/keys"] = hang
+        provider = make_oidc(slow.url)
+        waiting = [asyncio.create_task(outage(provider, slow.token())) for _ in range(3)]
+        await asyncio.to_thread(entered.wait, 30)
+        await provider.close()
+        assert all("no usable answer" in answer for answer in await asyncio.gather(*waiting))
+        assert "no usable answer" in await outage(provider, slow.token())
+        release.set()
+
+
 # --- providers that answer badly ---
 
 
