@@ -116,12 +116,12 @@ class ProviderKeys:
         await self._load(is_whole=self._discovery is None)
 
     async def _load(self, *, is_whole: bool) -> None:
-        """Load once for all who wait, of whom none takes the others down by leaving."""
+        """Load once for all who wait, of whom none takes the others down; `close` ends it for all."""
         if self._loading is None:
             self._loading = asyncio.create_task(
                 self._try_to_read(is_whole=is_whole), name=f"keys of {self._name}"
             )
-        await asyncio.shield(self._loading)
+        await asyncio.wait([self._loading])
 
     async def _try_to_read(self, *, is_whole: bool) -> None:
         failure: UnavailableError | None = None
@@ -160,9 +160,12 @@ class ProviderKeys:
         except ParseError:
             raise UnreachableError("no key set") from None
         if self._confirmed_at == float("-inf"):
-            self._asked_at = float("-inf")  # what came first was not asked for because of a token's key
+            self._asked_at = float(
+                "-inf"
+            )  # what came first was not asked for because of a token's key
         self._confirmed_at = self._clock.monotonic()
-        self._due_at = self._confirmed_at + lifetime(fetched) * random.uniform(*_AHEAD)  # noqa: S311 - spreads load
+        seconds = min(lifetime(fetched), self._config.keys_max_age)
+        self._due_at = self._confirmed_at + seconds * random.uniform(*_AHEAD)  # noqa: S311 - spreads load
         self._retry = RETRY_START
 
 

@@ -36,6 +36,8 @@ from authz.federation.ldap_search import (
     find_by_login,
     find_by_name,
     find_groups,
+    read_display_name,
+    read_facts,
 )
 from authz.formats.provider_ldap import LdapConfig, SearchBase
 from authz.identity.credential import Secret
@@ -132,10 +134,8 @@ class LdapProvider:
 
         `None` when the user filter matches it no more. Raises `UnavailableError` when that cannot be told.
         """
-        if not dn_or_login or len(dn_or_login) > max(LOGIN_LIMIT, 1_024):
-            return None
         name = self._find_name(dn_or_login)
-        if name is None and len(dn_or_login) > LOGIN_LIMIT:
+        if name is None and not _is_login(dn_or_login):
             return None
         return await self._run(lambda until: self._find(dn_or_login, name, until))
 
@@ -158,9 +158,10 @@ class LdapProvider:
 
     @staticmethod
     def _check_input(username: str, password: Secret, trace: Trace) -> None:
-        length = len(password.reveal())
-        if not 1 <= len(username) <= LOGIN_LIMIT or not 1 <= length <= PASSWORD_LIMIT:
-            _refuse(trace, "input", "the user name or the password is empty or too long")
+        if not 1 <= len(password.reveal()) <= PASSWORD_LIMIT:
+            _refuse(trace, "input", "the password is empty or too long")
+        if not _is_login(username):
+            _refuse(trace, "input", "the user name is empty, too long, or none that can be")
 
     def _login(
         self, username: str, password: Secret, trace: Trace, until: float
@@ -203,16 +204,17 @@ class LdapProvider:
 
     def _identify(self, user: User, trace: Trace, until: float) -> ExternalIdentity:
         try:
+            facts = read_facts(self._config, user)
+            display_name = read_display_name(self._config, user)
             groups = self._pool.run(lambda c: find_groups(c, self._config, user), until)
         except AuthzError as error:
             trace(LoginStep("groups", is_ok=False, detail=error.message))
             raise
         trace(LoginStep("groups", is_ok=True, detail=f"{len(groups)} groups"))
-        facts = dict(user.facts) | {"ldap:user": (user.name.text,), "ldap:username": (user.login,)}
         if groups:
             facts["ldap:groups"] = groups
         return ExternalIdentity(
-            name=user.name.text, display_name=user.display_name, groups=groups, facts=facts
+            name=user.name.text, display_name=display_name, groups=groups, facts=facts
         )
 
     def _find(
@@ -254,6 +256,11 @@ class LdapProvider:
         if self._clock.monotonic() >= until:
             raise OverloadedError("the login waited for too long; try again later")
         return work(until)
+
+
+def _is_login(text: str) -> bool:
+    # Samba 4.17 takes the value `*` for "any", also where it is escaped, and reads a value up to a NUL.
+    return 1 <= len(text) <= LOGIN_LIMIT and text.isprintable() and bool(text.strip("* "))
 
 
 def _canonical(text: str, bases: tuple[SearchBase, ...], what: str) -> str:

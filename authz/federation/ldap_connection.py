@@ -47,7 +47,10 @@ _AD_HINT: Final = re.compile(r"\bdata ([0-9a-f]{2,8})\b")
 # INVARIANT: text is UTF-8. The library would take the encoding of this process's standard input, and guess.
 ldap3.set_config_parameter("DEFAULT_CLIENT_ENCODING", "utf-8")
 ldap3.set_config_parameter("ADDITIONAL_CLIENT_ENCODINGS", [])
-ldap3.set_config_parameter("ADDITIONAL_SERVER_ENCODINGS", [])
+# What servers send is read from the raw bytes; the library's own reading fails where no encoding fits.
+ldap3.set_config_parameter("ADDITIONAL_SERVER_ENCODINGS", ["latin-1"])
+# It joins what it receives piece by piece, so large pieces make long answers cheap.
+ldap3.set_config_parameter("SOCKET_SIZE", 65_536)
 
 
 class LostError(UnavailableError):

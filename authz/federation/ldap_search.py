@@ -9,7 +9,7 @@ Sources: identity-and-sessions §4; MS-ADTS 3.1.1.3.4.4.3 (the chain matching ru
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,14 +44,20 @@ _PLACEHOLDER: Final = re.compile("%[sd]")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An entry that is a user's: `spelling` is its name as the server has it, for binding and for searches."""
+    """An entry that is a user's.
 
-    spelling: str
+    Nothing else of it is read before its password was proved: what cannot be read raises, and would tell a
+    stranger that the user is there.
+    """
+
+    entry: Entry
     name: DistinguishedName
     login: str
-    display_name: str
-    facts: Mapping[str, Values]
-    member_of: tuple[str, ...]
+
+    @property
+    def spelling(self) -> str:
+        """Its name as the server has it, for binding and for searches."""
+        return self.entry.name
 
 
 class UnusableError(Exception):
@@ -62,7 +68,7 @@ def escape_value(text: str) -> str:
     """Return `text` as a value in a filter (RFC 4515 §3): everything but ASCII letters and digits escaped."""
     return "".join(
         chr(byte) if byte < 0x80 and chr(byte).isalnum() else f"\\{byte:02x}"
-        for byte in text.encode("utf-8", "surrogatepass")
+        for byte in text.encode()
     )
 
 
@@ -135,7 +141,7 @@ def find_groups(connection: Connection, config: LdapConfig, user: User) -> tuple
         for entry in found.entries:
             groups.add(entry.name)
     if walked:
-        groups.add_all(user.member_of)
+        groups.add_all(_member_of(user.entry))
         while (spelling := groups.next_to_walk()) is not None:
             found = connection.search(
                 spelling, _ANY_ENTRY, attributes=(_MEMBER_OF,), limit=1, is_deep=False
@@ -143,6 +149,22 @@ def find_groups(connection: Connection, config: LdapConfig, user: User) -> tuple
             for entry in found.entries:
                 groups.add_all(_member_of(entry))
     return groups.names()
+
+
+def read_facts(config: LdapConfig, user: User) -> dict[str, Values]:
+    """Return the facts about a user: what is always told, and the configured attributes that it has.
+
+    Raises `UnauthenticatedError` (`IDPRejectedClaim`) for one that is no text, or too long.
+    """
+    facts = {f"ldap:{type_.lower()}": _texts(user.entry, type_) for type_ in config.user_attributes}
+    facts |= {"ldap:user": (user.name.text,), "ldap:username": (user.login,)}
+    return {key: values for key, values in facts.items() if values}
+
+
+def read_display_name(config: LdapConfig, user: User) -> str:
+    """Return what a user is called for people; raises as `read_facts`."""
+    texts = _texts(user.entry, config.display_attribute) if config.display_attribute else ()
+    return texts[0] if texts else user.login
 
 
 class _Groups:
@@ -198,27 +220,21 @@ def _read_user(entry: Entry, config: LdapConfig, typed: str) -> User:
         raise UnusableError("the entry's name cannot be used") from None
     if not any(name.is_below(base.name) for base in config.user_bases):
         raise UnusableError("the entry is below none of the search bases")
-    login = _login(entry, config.login_attribute, typed)
-    facts = {f"ldap:{type_.lower()}": _texts(entry, type_) for type_ in config.user_attributes}
-    display = _texts(entry, config.display_attribute) if config.display_attribute else ()
-    return User(
-        spelling=entry.name,
-        name=name,
-        login=login,
-        display_name=display[0] if display else login,
-        facts={key: values for key, values in facts.items() if values},
-        member_of=_member_of(entry) if config.nested is Nested.MEMBER_OF else (),
-    )
+    return User(entry, name, _login(entry, config.login_attribute, typed))
 
 
 def _login(entry: Entry, attribute: str, typed: str) -> str:
     """Return the login name as the directory has it: what was typed may differ in case, or be another alias."""
-    logins = _texts(entry, attribute)
-    if not logins:
+    values = entry.attributes.get(attribute.lower(), ())
+    if typed and typed.encode() in values:
+        return typed
+    try:
+        login = values[0].decode() if values else ""
+    except UnicodeDecodeError:
+        login = ""
+    if not 1 <= len(login) <= LOGIN_LIMIT:
         raise UnusableError(f"the entry has no `{attribute}` that can be read")
-    if len(logins[0]) > LOGIN_LIMIT:
-        raise UnusableError(f"the entry's `{attribute}` is too long")
-    return typed if typed in logins else logins[0]
+    return login
 
 
 def _texts(entry: Entry, attribute: str) -> Values:

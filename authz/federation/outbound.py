@@ -82,6 +82,7 @@ class Outbound:
         self._timeout = timeout
         self._observe = observe
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def fetch(
         self,
@@ -95,7 +96,7 @@ class Outbound:
         """Return the answer, whatever its status but a redirect's. `url` goes out as it is written.
 
         Raises `UnreachableError`, with the reason `timeout`, `no connection`, `tls`, `redirect`, `too large`,
-        `packed`, `not http`, `ca file`.
+        `packed`, `not http`, `ca file`, `closed`.
         """
         started, outcome = self._clock.monotonic(), "cancelled"
         try:
@@ -116,6 +117,8 @@ class Outbound:
         body: bytes | None,
         body_limit: int,
     ) -> Fetched:
+        if self._is_closed:
+            raise UnreachableError("closed")
         session = self._session or self._connect()
         wanted = {"accept": "application/json", "accept-encoding": "identity", **headers}
         try:
@@ -140,7 +143,8 @@ class Outbound:
             raise UnreachableError("not http") from None
 
     async def close(self) -> None:
-        """Give up every connection; a later `fetch` connects again."""
+        """Give up every connection, for good."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()

@@ -12,6 +12,7 @@ principal, deciding.
 
 import base64
 import binascii
+import json
 import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
@@ -88,6 +89,8 @@ _OF_VERSION: Final = {
     "DeleteObjectTagging": "DeleteObjectVersionTagging",
 }
 """What MinIO does not ask when a version is named; with AWS a deny of it would be heeded."""
+
+_ANYTHING: Final = "**"
 
 _EXISTING_TAG: Final = "ExistingObjectTag/"
 _REQUEST_TAG: Final = "RequestObjectTag/"
@@ -206,7 +209,21 @@ def _parse_document(claims: Mapping[str, Any]) -> str:
         raise _bad_claims("`sessionPolicy` is not base64 of a text") from None
     if not document:
         raise _bad_claims("`sessionPolicy` is empty")
-    return document
+    return _read_wildcards(document) if _ANYTHING in document else document
+
+
+def _read_wildcards(document: str) -> str:
+    """Return a policy as its author wrote it: MinIO keeps the resource `*` as `**`."""
+    policy = dict(parse_object(document.encode()))
+    statements = policy.get("Statement")
+    for statement in statements if isinstance(statements, list) else ():
+        for element in ("Resource", "NotResource"):
+            named = statement.get(element) if isinstance(statement, dict) else None
+            if isinstance(named, list):
+                statement[element] = [ANY if one == _ANYTHING else one for one in named]
+            elif named == _ANYTHING:
+                statement[element] = ANY
+    return json.dumps(policy)
 
 
 def _bad_claims(problem: str) -> InvalidError:

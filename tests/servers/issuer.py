@@ -6,11 +6,13 @@ there is a real one (`oidc_provider.py`).
 """
 
 import json
+import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -82,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            if "content-length" not in headers:
+            self.send_header("connection", "close")  # or it would go on answering when it is gone
+            if "transfer-encoding" not in headers:
                 self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -106,17 +109,24 @@ class _Server(ThreadingHTTPServer):
 class Issuer:
     """The issuer, in a thread, from entering to leaving. `answers` is what it says, by path."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, certificate: tuple[Path, Path] | None = None) -> None:
+        """Listen on `port`, with TLS where there are files of a certificate and its key."""
         self._server = _Server((LOOPBACK, port), _Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.issuer = self
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="issuer"
+            target=self._server.serve_forever, args=(0.01,), name="issuer"
         )
         self.answers: dict[str, Answer | Callable[[], Answer]] = {}
         self.requests: Counter[str] = Counter()
         self.seen: list[tuple[str, dict[str, str], bytes]] = []
         self.port = self._server.server_port
-        self.url = f"http://{LOOPBACK}:{self.port}"
+        self.url = f"http{'s' if certificate else ''}://{LOOPBACK}:{self.port}"
         self.describe()
         self.publish(public_jwk(RSA, "one"))
 

@@ -47,11 +47,11 @@ class RealProvider:
         """What its tokens say in `iss`."""
         return f"http://{LOOPBACK}:{self.port}"
 
-    def login(self, name: str, *, userinfo: dict[str, Any] | None = None, **claims: Any) -> Login:
+    def login(self, sub: str, /, *, userinfo: dict[str, Any] | None = None, **claims: Any) -> Login:
         """Log somebody in: `claims` are in the ID token, `userinfo` is at that endpoint."""
         form = {
             "grant_type": GRANT,
-            "claims": json.dumps({"sub": name, **claims}),
+            "claims": json.dumps({"sub": sub, **claims}),
             "userinfo": json.dumps(userinfo or {}),
         }
         answer = json.loads(self._post("/token", urllib.parse.urlencode(form).encode()))
