@@ -1,4 +1,8 @@
-"""What surfaces need from identity providers, in their own words; `federation/registry.py` is it."""
+"""What surfaces need from identity providers, in their own words.
+
+`federation/registry.py` is what they get. Rooms side by side do not know each other: `bootstrap` hands it over.
+Not here: what a provider makes of a proof.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -189,7 +189,7 @@ class Metrics(Collector):
         )
         self.logins = Counter(
             "authz_provider_logins_total",
-            "Proofs that providers were to take, by kind and outcome: accepted, unavailable, or AWS's error code.",
+            "Proofs that providers were to take, by kind and outcome (accepted, unavailable, AWS error code).",
             ["kind", "outcome"],
         )
         self.internal_errors = Counter(
