@@ -10,6 +10,7 @@ Not here: how many work at once (`ldap.py`), so a pool never has more connection
 import ssl
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from authz.clock import Clock
@@ -84,8 +85,9 @@ class LookupPool:
     def close(self) -> None:
         """Close what is kept; what is lent is closed when it comes back."""
         self._is_closed = True
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError):
+            while True:  # other threads empty it, too
+                self._idle.pop().close()
 
     def _lend(
         self, connection: Connection, work: Callable[[Connection], Answer], until: float

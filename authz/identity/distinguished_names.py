@@ -4,9 +4,10 @@ A directory knows one entry under many spellings (`CN=Ann, DC=Corp` and `cn=ann,
 attached to one of them. The form: attribute types by their short lower-case name, known OIDs by their name;
 values of types that ignore case in lower case and with single spaces; multi-valued RDNs sorted; escapes alike.
 
-Narrower than RFC 4518 on purpose: canonical composition (NFC) and lower-casing a character at a time, no
-compatibility forms and no full case folding (`ß` is not `ss`), because servers differ there and two entries
-that a server tells apart must never become one here. Values of types that are not known are kept as they are.
+Narrower than RFC 4518 on purpose: a letter and its other case are one, and nothing else is (no composition, no
+compatibility forms, no `ß` as `ss`), because servers differ there: Samba tells `é` from `e` and an accent after
+it, OpenLDAP `ß` from `ss`. Two entries that a server tells apart must never become one here. Values of types
+that are not known are kept as they are.
 
 Sources: RFC 4514 (text), RFC 4518 §2 (preparation), RFC 4519 (types), MS-ADA (Microsoft's). Not here: which
 names exist (`federation`).
@@ -179,8 +180,8 @@ def _value_of_text(type_: str, value: str, text: str) -> str:
 
 
 def _lowered(value: str) -> str:
-    composed = unicodedata.normalize("NFC", value)
-    return unicodedata.normalize("NFC", "".join(character.lower() for character in composed))
+    # There and back: the Kelvin sign's lower case is `k`, but the upper case of that is `K`.
+    return "".join(c.lower() if c.lower().upper() == c else c for c in value)
 
 
 def _escaped(character: str, *, is_edge: bool, is_first: bool) -> str:

@@ -11,6 +11,7 @@ from authz.federation.ldap import LdapProvider
 from authz.formats.provider_ldap import parse_ldap_config
 from authz.identity.credential import Secret
 from authz.identity.external import LoginStep
+from tests.federation.test_ldap import documented
 from tests.servers.samba import ADMIN_PASSWORD, ADMINISTRATOR, SUFFIX, SambaServer, running_samba
 
 PASSWORD = "Passw0rd-of-users"
@@ -50,6 +51,10 @@ def directory() -> str:
         person("Expired", "expired", "accountExpires: 116444736010000000"),
         person("Fresh", "fresh", "pwdLastSet: 0"),
         person("Leaver", "leaver"),
+        person("Rene\u0301", "rene1"),
+        person("Ren\u00e9", "rene2"),
+        person("\u212aevin", "kevin1"),
+        person("Kevin", "kevin2"),
     ]
     groups = [
         group("Inner", f"CN=Ann Lee,{STAFF}"),
@@ -116,11 +121,28 @@ async def test_a_user_logs_in_by_account_name_and_by_principal_name(
     assert ann.facts["ldap:department"] == ("Research",)
 
 
+async def test_the_documented_configuration_works(make: Make, samba: SambaServer) -> None:
+    here = {"url": f"ldaps://{samba.address}", "ca_file": str(samba.authority.path)}
+    ann = await make(**documented("Active Directory and Samba") | here).login(
+        "ann", Secret(PASSWORD)
+    )
+    assert ann.facts["ldap:department"] == ("Research",)
+    assert ann.groups == NESTED
+
+
 async def test_names_that_are_not_ascii_and_want_escapes(make: Make) -> None:
     juergen = await make().login("jürgen", Secret(PASSWORD))
     assert juergen.name == "cn=größe\\, jürgen,ou=staff,dc=lab,dc=test"
     assert juergen.groups == ("cn=äußerste,ou=teams,dc=lab,dc=test",)
     assert await make().find_user(juergen.name) == juergen
+
+
+@pytest.mark.parametrize("login", ["rene", "kevin"])
+async def test_two_users_whom_the_directory_tells_apart_are_two(make: Make, login: str) -> None:
+    provider = make()
+    found = [await provider.login(f"{login}{number}", Secret(PASSWORD)) for number in (1, 2)]
+    assert found[0].name != found[1].name
+    assert [await provider.find_user(each.name) for each in found] == found
 
 
 NESTED = tuple(f"cn={name},ou=teams,dc=lab,dc=test" for name in ("inner", "outer", "äußerste"))

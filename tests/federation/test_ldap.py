@@ -2,12 +2,14 @@
 
 import asyncio
 import base64
+import json
 import logging
 import socket
 import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +76,8 @@ def directory() -> str:
         person(f"uid=twin,{PEOPLE}", "Twin"),
         person(f"uid=twin,{STAFF}", "Twin"),
         person(f"uid=alias,{PEOPLE}", "Alias", "uid: aka"),
+        person(f"uid=strasse,{PEOPLE}", "Strasse"),
+        person(f"uid=stra\\C3\\9Fe,{PEOPLE}", "Strasse"),
         person(f"uid=lost,{SUFFIX}", "Lost"),
         f"\ndn: uid=nopass,{PEOPLE}\nobjectClass: inetOrgPerson\ncn: No\nsn: No\n",
         person(f"uid=photo,{PEOPLE}", "Photo", "departmentNumber: 7", f"jpegPhoto:: {base64.b64encode(bytes([255, 254])).decode()}"),
@@ -159,6 +163,21 @@ async def test_a_user_logs_in_with_groups_and_facts(make: Make) -> None:
     }
 
 
+def documented(heading: str) -> dict[str, object]:
+    """Return the configuration that the documentation shows under a heading."""
+    page = Path(__file__).parents[2] / "docs" / "providers-ldap.md"
+    section = page.read_text(encoding="utf-8").split(f"## {heading}\n", 1)[1]
+    found: dict[str, object] = json.loads(section.split("```json\n", 1)[1].split("```", 1)[0])
+    return found
+
+
+async def test_the_documented_configuration_works(make: Make, slapd: SlapdServer) -> None:
+    here = {"url": f"ldaps://localhost:{slapd.tls_port}", "ca_file": str(slapd.authority.path)}
+    ann = await make(**documented("OpenLDAP") | here).login("ann", Secret(PASSWORD))
+    assert ann.facts["ldap:departmentnumber"] == ("7", "9")
+    assert len(ann.groups) == 2
+
+
 async def test_every_search_base_is_searched(make: Make) -> None:
     bob = await make().login("bob", Secret(PASSWORD))
     assert bob.name == f"uid=bob,{STAFF}"
@@ -184,6 +203,13 @@ async def test_oddly_spelt_names_come_to_one_form(
 ) -> None:
     identity = await make().login(username, Secret(password))
     assert identity.name == name
+
+
+async def test_two_users_whom_the_directory_tells_apart_are_two(make: Make) -> None:
+    provider = make()
+    found = [await provider.login(login, Secret(PASSWORD)) for login in ("strasse", "straße")]
+    assert found[0].name != found[1].name
+    assert [await provider.find_user(each.name) for each in found] == found
 
 
 async def test_the_login_name_is_the_directorys_not_as_it_was_typed(make: Make) -> None:

@@ -5,6 +5,7 @@ import base64
 import gzip
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -498,6 +499,52 @@ async def test_an_answer_that_is_none_changes_nothing(
     message = await outage(make_oidc(issuer.url), issuer.token(exp=4_000_000_000))
     assert "no usable answer" in message
     assert "html" not in message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"x" * 100_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000 + b"\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}",
+        b"",
+    ],
+)
+async def test_what_does_not_speak_http_is_no_provider(answer: bytes, make_oidc: MakeOidc) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1") as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with Issuer() as other:
+            message = await outage(make_oidc(url), other.token(iss=url))
+        assert "not http" in message or "no connection" in message
+
+
+async def test_a_provider_without_the_endpoints_that_are_needed_is_unavailable(
+    issuer: Issuer, make_oidc: MakeOidc
+) -> None:
+    issuer.describe(userinfo_endpoint="", token_endpoint="")
+    provider = make_oidc(issuer.url, claims_from_userinfo=True)
+    with pytest.raises(UnavailableError, match="no userinfo endpoint"):
+        await provider.verify(issuer.token(), access_token="x")
+    with pytest.raises(UnavailableError, match="no token endpoint"):
+        await keycloak(issuer, make_oidc).is_present("alice")
+
+
+async def test_a_client_that_is_closed_does_not_connect_again(
+    issuer: Issuer, clock: ManualClock
+) -> None:
+    outbound = Outbound(clock)
+    await outbound.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        await outbound.fetch(f"{issuer.url}/keys")
 
 
 async def test_a_description_of_another_issuer_is_refused(

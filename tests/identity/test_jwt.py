@@ -4,14 +4,18 @@ import base64
 import hashlib
 import hmac
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from authz.errors import ParseError, UnauthenticatedError
 from authz.identity import jwt
+from authz.identity.claims import ClaimNames, read_claims
 from authz.identity.jwk import ALGORITHMS, KEYS_LIMIT, VerificationKey, parse_key_set
 from authz.identity.jwt import LEEWAY, TOKEN_LIMIT, Token, parse_token
 from authz.identity.strict_json import DEPTH_LIMIT, parse_object
@@ -437,3 +441,44 @@ def test_what_is_not_a_set_of_keys_is_refused(document: dict[str, Any]) -> None:
 def test_an_empty_set_verifies_nothing() -> None:
     assert parse_key_set({"keys": []}) == ()
     assert "not signed" in refusal(sign(GOOD), keys=())
+
+
+# --- whatever comes ---
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = st.sampled_from(["alg", "kid", "typ", "crit", "iss", "aud", "azp", "exp", "nbf", "iat", "sub", "kty", "crv", "n", "e", "x", "y", "use", "key_ops"])  # fmt: skip
+OBJECTS = st.dictionaries(MEMBERS, JSON | st.sampled_from(["RSA", "EC", "OKP", "RS256", "P-256", "Ed25519", "sig", "AQAB"]))  # fmt: skip
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"))
+def test_any_text_is_a_token_or_a_refusal(text: str) -> None:
+    with suppress(UnauthenticatedError):
+        parse_token(text)
+
+
+@given(OBJECTS, OBJECTS)
+def test_any_header_and_claims_are_refused_without_a_signature(
+    header: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    token = compact({"alg": "RS256", "kid": "one"} | header, GOOD | claims)
+    with pytest.raises(UnauthenticatedError):
+        verify(token)
+
+
+@given(st.lists(OBJECTS | JSON, max_size=4))
+def test_any_list_is_a_set_of_usable_keys(keys: list[Any]) -> None:
+    for key in parse_key_set({"keys": keys}):
+        assert key.algorithms
+
+
+@given(st.dictionaries(st.text(), JSON) | OBJECTS, st.text(), st.text())
+def test_any_claims_are_an_identity_or_a_refusal(
+    claims: dict[str, Any], groups: str, policies: str
+) -> None:
+    names = ClaimNames(groups=groups, policies=policies)
+    with suppress(UnauthenticatedError):
+        read_claims(claims, names, issuer=ISSUER, audience="authz-client", expires_at=NOW)
