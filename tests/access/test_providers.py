@@ -1,5 +1,6 @@
 """Providers in memory: what they say of their users, what they end, and what a login gives besides."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -121,10 +122,15 @@ async def test_users_of_a_disabled_provider_are_out_at_once_and_in_again(world, 
 
 async def test_who_starts_while_a_provider_is_disabled_knows_it(make_world, world, corp):
     key_id, issued = await key_of(world), await session(world)
+    of_role = await role_session(world, corp)
+    async with following(make_world()) as early:
+        assert await is_good(early, issued)
+        assert await is_good(early, of_role)
     await change(world, status=Status.DISABLED)
     async with following(make_world()) as late:
         assert not (await late.key(key_id)).is_usable(late.clock.now())
         assert not await is_good(late, issued)
+        assert not await is_good(late, of_role)
         page = await late.principals.list_users("", 10)
         assert [entry.is_enabled for entry in page.entries] == [False]
 
@@ -495,18 +501,53 @@ async def test_a_change_of_a_provider_and_of_policies_arrive_in_one_step(world, 
     await pause.reached.wait()
     await world.control.policies.create("one more", policy())
     await world.control.providers.update("corp", ProviderChange(status=Status.DISABLED))
-    await world.control.policies.delete("one more")
+    await world.control.policies.create("and another", policy())
     pause.released.set()
     await world.settle()
-    assert seen[0] == (Status.ENABLED, 1)
-    assert seen[-1] == (Status.DISABLED, 1)
+    assert seen == [(Status.ENABLED, 1), (Status.DISABLED, 3)]
+
+
+@pytest.mark.parametrize("read", ["find_user", "find_user_by_id", "find_access_key", "list_users"])
+async def test_a_read_that_a_change_of_the_provider_overtakes_is_made_again(read, world, corp):
+    key_id, user_id = await key_of(world), (await world.control.users.get(ANN)).id
+
+    async def list_all():
+        return (await world.principals.list_users("", 10)).entries[0]
+
+    async def owner_of_key():
+        return (await world.principals.load_key(key_id)).owner
+
+    load = {
+        "find_user": lambda: world.principals.load_user(ANN),
+        "find_user_by_id": lambda: world.principals.load_user_by_id(user_id),
+        "find_access_key": owner_of_key,
+        "list_users": list_all,
+    }[read]
+    pause = world.source.hold(read)
+    loading = asyncio.create_task(load())
+    await pause.reached.wait()
+    await world.control.providers.create("corp2", ProviderKind.LDAP, "{}")
+    await change(world, status=Status.DISABLED)
+    pause.released.set()
+    assert not (await loading).is_enabled
+    assert world.source.calls[read] == 2
+    world.principals.forget_all()
+    pause = world.source.hold(read)
+    loading = asyncio.create_task(load())
+    await pause.reached.wait()
+    await change(world, "corp2", status=Status.DISABLED)
+    pause.released.set()
+    assert not (await loading).is_enabled
+    assert world.source.calls[read] == 3
 
 
 async def test_providers_are_loaded_anew_after_a_gap(world, corp):
-    issued = await session(world)
+    issued, of_role = await session(world), await role_session(world, corp)
+    assert await is_good(world, of_role)
     await world.by_sql("UPDATE providers SET status = 'disabled'")
     await world.refresher._load_all()
     assert not await is_good(world, issued)
+    assert not await is_good(world, of_role)
     assert len(world.providers) == 1
 
 
