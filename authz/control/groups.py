@@ -70,8 +70,8 @@ class Groups:
         new = replace(group, name=name, provider_id=provider_id)
         await require_free(unit.groups.find, "group", name)
         await unit.groups.add(new)
-        for user in await unit.users.list_naming(provider_id, name.partition(EXTERNAL_SIGN)[2]):
-            await unit.groups.add_member(new.id, user.id)
+        named = await unit.users.list_naming(provider_id, name.partition(EXTERNAL_SIGN)[2])
+        await unit.groups.fill(new.id, [user.id for user in named])
         return new
 
     async def get(self, name: str) -> Group:
