@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from authz.cli.calls import PACKAGE, list_all
 from authz.cli.client import Client
+from authz.identity.records import EXTERNAL_SIGN
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
@@ -37,12 +38,19 @@ def clear_user(client: Client, name: str) -> None:
         group_service_pb2.ListGroupsForUserResponse,
     )
     for group in groups:
-        _remove_members(client, group["name"], [name])
+        if EXTERNAL_SIGN not in group["name"]:
+            _remove_members(client, group["name"], [name])
     _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(user_name=name))
 
 
 def clear_group(client: Client, name: str) -> None:
-    """Take everybody out of a group and detach its policies."""
+    """Take everybody out of a group and detach its policies; of a provider's, the members go with it."""
+    if EXTERNAL_SIGN not in name:
+        _remove_all_members(client, name)
+    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(group_name=name))
+
+
+def _remove_all_members(client: Client, name: str) -> None:
     members = list_all(
         client,
         "GroupService/ListGroupMembers",
@@ -51,7 +59,6 @@ def clear_group(client: Client, name: str) -> None:
     )
     for start in range(0, len(members), MEMBERS_A_CALL):
         _remove_members(client, name, members[start : start + MEMBERS_A_CALL])
-    _detach_all(client, attachment_service_pb2.ListAttachmentsRequest(group_name=name))
 
 
 def clear_role(client: Client, name: str) -> None:

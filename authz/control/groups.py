@@ -12,9 +12,15 @@ from dataclasses import replace
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_group
 from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
-from authz.control.lookup import get_group, get_user, require_free, require_unused
+from authz.control.lookup import (
+    get_group,
+    get_user,
+    list_all_groups,
+    require_free,
+    require_unused,
+)
 from authz.control.paging import Page, read_page
-from authz.control.ports import ONE, Slice, Store, Unit, Written
+from authz.control.ports import ONE, Store, Unit, Written
 from authz.errors import InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     GROUP_ID_PREFIX,
@@ -111,7 +117,8 @@ class Groups:
     async def delete(self, name: str, *, cascade: bool = False) -> Written[Group]:
         """Delete a group; with `cascade`, its memberships and attachments too.
 
-        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        Memberships that a provider says go with it anyway. Raises `NotFoundError`, and `ConflictError` when it
+        still has any of those.
         """
 
         async def change(unit: Unit) -> Group:
@@ -204,17 +211,21 @@ async def _get_users(unit: Unit, names: Sequence[str]) -> Sequence[User]:
 
 
 async def _require_room(unit: Unit, group: Group, user: User) -> None:
-    held = await unit.groups.list_of_user(user.id, Slice("", GROUPS_PER_USER))
-    if len(held) == GROUPS_PER_USER and group.id not in {other.id for other in held}:
+    groups = await list_all_groups(unit, user.id)
+    own = {other.id for other in groups if not other.provider_id}
+    if len(own) >= GROUPS_PER_USER and group.id not in own:
         raise InUseError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
 
 
 async def _require_unused(unit: Unit, group: Group) -> None:
+    members = await unit.groups.list_members(group.id, ONE)
     uses = {
-        "members": await unit.groups.list_members(group.id, ONE),
+        "members": () if group.provider_id else members,
         "attached policies": await unit.attachments.list_of_target(TargetKind.GROUP, group.id, ONE),
     }
     require_unused("group", group.name, uses)
+    if members:
+        await unit.groups.remove_all_members(group.id)
 
 
 async def _clear(unit: Unit, group: Group) -> None:

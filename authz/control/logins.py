@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from authz.clock import Clock
+from authz.control.lookup import list_all_groups
 from authz.control.ports import ONE, Slice, Store, Unit, Written
 from authz.control.sessions import void_before
 from authz.errors import InvalidError, UnauthenticatedError
@@ -33,7 +34,6 @@ from authz.identity.records import (
     TargetKind,
     User,
     external_name,
-    key_of_name,
 )
 
 NO_POLICY = "no policy applies to who logged in"
@@ -176,15 +176,3 @@ async def _join(unit: Unit, user: User, belongs_to: Sequence[Group]) -> None:
         await unit.groups.add_member(group_id, user.id)
     for group_id in sorted(held - wanted):
         await unit.groups.remove_member(group_id, user.id)
-
-
-async def list_all_groups(unit: Unit, user_id: str) -> list[Group]:
-    """Return all groups of a user, read in slices."""
-    found: list[Group] = []
-    while True:
-        after = key_of_name(found[-1].name) if found else ""
-        part = Slice(after, 1000)
-        more = await unit.groups.list_of_user(user_id, part)
-        found += more
-        if len(more) < part.limit:
-            return found

@@ -14,7 +14,13 @@ from dataclasses import replace
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_user
 from authz.control.limits import check_tags
-from authz.control.lookup import bounded, get_user, require_free, require_unused
+from authz.control.lookup import (
+    bounded,
+    get_user,
+    list_all_groups,
+    require_free,
+    require_unused,
+)
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.control.sessions import void_before
@@ -158,7 +164,8 @@ class Users:
     async def delete(self, name: str, *, cascade: bool = False) -> Written[User]:
         """Delete a user; with `cascade`, its access keys, memberships and attachments too.
 
-        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        Memberships that a provider says go with it anyway. Raises `NotFoundError`, and `ConflictError` when it
+        still has any of those.
         """
 
         async def change(unit: Unit) -> User:
@@ -171,12 +178,15 @@ class Users:
 
 
 async def _require_unused(unit: Unit, user: User) -> None:
+    groups = await list_all_groups(unit, user.id)
     uses = {
         "access keys": await unit.access_keys.list_of_user(user.id, ONE),
-        "groups": await unit.groups.list_of_user(user.id, ONE),
+        "groups": [group for group in groups if not group.provider_id],
         "attached policies": await unit.attachments.list_of_target(TargetKind.USER, user.id, ONE),
     }
     require_unused("user", user.name, uses)
+    if groups:
+        await unit.groups.remove_from_all(user.id)
 
 
 async def _clear(unit: Unit, user: User) -> None:

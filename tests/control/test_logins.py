@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from authz.control.limits import REVOCATION_REACH
-from authz.control.logins import list_all_groups
+from authz.control.lookup import list_all_groups
 from authz.control.ports import Slice, Written
 from authz.control.providers import ProviderChange
 from authz.errors import ConflictError, InvalidError, UnauthenticatedError
@@ -96,9 +96,11 @@ async def test_somebody_who_was_named_ahead_of_the_first_login_is_that_user(
 async def test_a_deleted_user_who_logs_in_again_is_another_one(
     control: Control, corp: Provider
 ) -> None:
-    first = (await login(control, corp)).value
+    await control.groups.create("corp=devs")
+    first = (await login(control, corp, "ann", "devs")).value
     await control.users.delete("corp=ann")
-    assert (await login(control, corp)).value.id != first.id
+    assert (await login(control, corp, "ann", "devs")).value.id != first.id
+    assert await groups_of(control, "corp=ann") == ["corp=devs"]
 
 
 async def test_somebody_who_was_disabled_stays_so(control: Control, corp: Provider) -> None:

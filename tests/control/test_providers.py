@@ -2,6 +2,7 @@
 
 import pytest
 
+from authz.control import groups as groups_module
 from authz.control import providers as providers_module
 from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import SECRET_LIMIT, ProviderChange
@@ -250,6 +251,51 @@ async def test_there_are_so_many_providers_and_no_more(
         await control.providers.create("c", OIDC, CONFIG)
     await control.providers.delete("a")
     await control.providers.create("c", OIDC, CONFIG)
+
+
+async def test_memberships_that_the_provider_says_hold_neither_user_nor_group(
+    control: Control,
+) -> None:
+    corp = (await control.providers.create("corp", OIDC, CONFIG)).value
+    identity = ExternalIdentity(name="ann", groups=("devs", "ops"))
+    await control.logins.adopt(corp.id, identity, has_policies=True)
+    for name in ("corp=devs", "corp=ops", "own"):
+        await control.groups.create(name)
+    await control.groups.add_members("own", ["corp=ann"])
+    with pytest.raises(ConflictError, match="`corp=ann` still has groups"):
+        await control.users.delete("corp=ann")
+    await control.policies.create("open", ALLOW_ALL)
+    await control.attachments.attach("open", TargetKind.GROUP, "corp=devs")
+    with pytest.raises(ConflictError, match="`corp=devs` still has attached policies"):
+        await control.groups.delete("corp=devs")
+    assert len((await control.groups.list_members("corp=devs")).items) == 1
+    await control.groups.delete("corp=ops")
+    groups = (await control.groups.list_of_user("corp=ann")).items
+    assert [group.name for group in groups] == ["corp=devs", "own"]
+    await control.groups.remove_members("own", ["corp=ann"])
+    await control.users.delete("corp=ann")
+    assert not (await control.groups.list_members("corp=devs")).items
+    await control.attachments.detach("open", TargetKind.GROUP, "corp=devs")
+    await control.groups.delete("corp=devs")
+    await control.providers.delete("corp")
+
+
+async def test_a_providers_groups_leave_room_for_our_own(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups_module, "GROUPS_PER_USER", 2)
+    corp = (await control.providers.create("corp", OIDC, CONFIG)).value
+    names = ("a", "b", "c")
+    for name in names:
+        await control.groups.create(f"corp={name}")
+        await control.groups.create(name)
+    identity = ExternalIdentity(name="ann", groups=names)
+    await control.logins.adopt(corp.id, identity, has_policies=True)
+    for name in ("a", "b", "a"):
+        await control.groups.add_members(name, ["corp=ann"])
+    with pytest.raises(ConflictError, match="is in 2 groups, the most"):
+        await control.groups.add_members("c", ["corp=ann"])
+    assert len((await control.groups.list_of_user("corp=ann")).items) == 5
 
 
 # --- the users and groups that are named after it ---
