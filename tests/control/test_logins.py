@@ -182,12 +182,10 @@ async def test_nobody_comes_by_a_provider_that_is_disabled_or_gone(control: Cont
 ODD = ["", "a\0b", "a\nb", "a\u200bb", "a\u202eb", "\ud800", "x" * 1025, "\u00e9" * 513, "\u0378"]
 
 
-@pytest.mark.parametrize("name", ODD)
-async def test_names_that_cannot_be_held_are_refused(
-    name: str, control: Control, corp: Provider
-) -> None:
-    with pytest.raises(InvalidError):
-        await login(control, corp, name, has_policies=True)
+async def test_names_that_cannot_be_held_are_refused(control: Control, corp: Provider) -> None:
+    for name in ODD:
+        with pytest.raises(InvalidError):
+            await login(control, corp, name, has_policies=True)
     assert not (await control.users.list()).items
 
 
@@ -424,10 +422,8 @@ async def test_policies_that_a_proof_names_are_those_that_there_are(control: Con
     assert await control.logins.find_policies([]) == ()
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a\0b", "\ud800", "x" * 10_000, "a=b", "a,b", " open", "%", "'"]
-)
-async def test_what_no_policy_can_be_called_is_none(name: str, control: Control) -> None:
+async def test_what_no_policy_can_be_called_is_none(control: Control) -> None:
     await control.policies.create("open", ALLOW_ALL)
-    assert await control.logins.find_policies([name]) == ()
-    assert len(await control.logins.find_policies([name, "open"])) == 1
+    for name in ("", "a\0b", "\ud800", "x" * 10_000, "a=b", "a,b", " open", "%", "'"):
+        assert await control.logins.find_policies([name]) == ()
+        assert len(await control.logins.find_policies([name, "open"])) == 1

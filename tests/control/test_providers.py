@@ -23,11 +23,15 @@ async def sealed_of(source: SqlSource, name: str) -> bytes | None:
     return next(one.sealed_secret for one in stored if one.provider.name == name)
 
 
-@pytest.mark.parametrize("kind", list(ProviderKind))
-async def test_a_created_provider_can_be_read_back(kind: ProviderKind, control: Control) -> None:
-    made = await control.providers.create("corp", kind, f"{CONFIG} \n", description="ours")
-    provider = made.value
-    assert made.revision == 1
+async def test_a_created_provider_can_be_read_back(control: Control) -> None:
+    for kind in ProviderKind:
+        await assert_read_back(control, kind.value, kind)
+
+
+async def assert_read_back(control: Control, name: str, kind: ProviderKind) -> None:
+    provider = (
+        await control.providers.create(name, kind, f"{CONFIG} \n", description="ours")
+    ).value
     assert provider.id.startswith("AIDP")
     assert (provider.kind, provider.status, provider.config) == (
         kind,
@@ -36,7 +40,7 @@ async def test_a_created_provider_can_be_read_back(kind: ProviderKind, control: 
     )
     assert (provider.description, provider.has_secret) == ("ours", False)
     assert provider.created_at == provider.updated_at == control.clock.now()
-    assert await control.providers.get("corp") == provider
+    assert await control.providers.get(name) == provider
 
 
 async def test_providers_are_listed_by_name_a_page_at_a_time(control: Control) -> None:
@@ -49,15 +53,17 @@ async def test_providers_are_listed_by_name_a_page_at_a_time(control: Control) -
     assert not rest.next_page_token
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "Corp", "-corp", ".corp", "_corp", "co rp", "corp=x", "corp,x", "corp\n", "c\u00f6rp", "x" * 64,
-     "\u212aorp", "corp\0", "\uff43orp"],
-)  # fmt: skip
-async def test_other_names_are_refused(name: str, control: Control) -> None:
-    with pytest.raises(InvalidError) as refused:
-        await control.providers.create(name, OIDC, CONFIG)
-    assert refused.value.field == "name"
+NO_NAMES = [
+    "", "Corp", "-corp", ".corp", "_corp", "co rp", "corp=x", "corp,x", "corp\n", "c\u00f6rp", "x" * 64,
+    "\u212aorp", "corp\0", "\uff43orp",
+]  # fmt: skip
+
+
+async def test_other_names_are_refused(control: Control) -> None:
+    for name in NO_NAMES:
+        with pytest.raises(InvalidError) as refused:
+            await control.providers.create(name, OIDC, CONFIG)
+        assert refused.value.field == "name"
 
 
 async def test_a_name_is_taken_once_and_a_user_may_have_it_too(control: Control) -> None:
@@ -101,26 +107,21 @@ async def test_an_update_changes_only_what_it_names(control: Control) -> None:
         assert await control.providers.get("corp") == expected
 
 
-@pytest.mark.parametrize(
-    ("wanted", "field"),
-    [
+async def test_what_is_not_acceptable_changes_nothing(control: Control, source: SqlSource) -> None:
+    before = (await control.providers.create("corp", OIDC, CONFIG, secret=Secret("hunter2"))).value
+    sealed = await sealed_of(source, "corp")
+    for wanted, field in (
         (ProviderChange(config="nonsense"), "config"),
         (ProviderChange(description="a\0b"), "description"),
         (ProviderChange(description="x" * 1001), "description"),
         (ProviderChange(secret=Secret("x" * (SECRET_LIMIT + 1))), "secret"),
-    ],
-)
-async def test_what_is_not_acceptable_changes_nothing(
-    wanted: ProviderChange, field: str, control: Control, source: SqlSource
-) -> None:
-    before = (await control.providers.create("corp", OIDC, CONFIG, secret=Secret("hunter2"))).value
-    sealed = await sealed_of(source, "corp")
-    with pytest.raises(InvalidError) as refused:
-        await control.providers.update("corp", wanted)
-    assert refused.value.field == field
-    assert "x" * 1000 not in refused.value.message
-    assert await control.providers.get("corp") == before
-    assert await sealed_of(source, "corp") == sealed
+    ):
+        with pytest.raises(InvalidError) as refused:
+            await control.providers.update("corp", wanted)
+        assert refused.value.field == field
+        assert "x" * 1000 not in refused.value.message
+        assert await control.providers.get("corp") == before
+        assert await sealed_of(source, "corp") == sealed
 
 
 async def test_what_is_not_acceptable_makes_no_provider(control: Control) -> None:
@@ -322,17 +323,20 @@ async def test_users_and_groups_are_called_as_their_provider_spells_them(control
             await again
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["=", "=x", "corp=", "CORP=x", "c p=x", "corp=a\0b", "corp=a\u200bb", "corp=\ud800", "corp=" + "x" * 1025,
-     "corp=" + "\u00e9" * 513, "corp=a\nb", "\u212aorp=x", "a,b=x"],
-)  # fmt: skip
-async def test_what_no_provider_calls_anybody_is_refused(name: str, control: Control) -> None:
+NOBODY = [
+    "=", "=x", "corp=", "CORP=x", "c p=x", "corp=a\0b", "corp=a\u200bb", "corp=\ud800", "corp=" + "x" * 1025,
+    "corp=" + "\u00e9" * 513, "corp=a\nb", "\u212aorp=x", "a,b=x",
+]  # fmt: skip
+
+
+async def test_what_no_provider_calls_anybody_is_refused(control: Control) -> None:
     await control.providers.create("corp", OIDC, CONFIG)
-    for call in (control.users.create(name), control.groups.create(name), control.users.get(name)):
-        with pytest.raises(InvalidError) as refused:
-            await call
-        assert refused.value.field == "name"
+    for name in NOBODY:
+        calls = control.users.create(name), control.groups.create(name), control.users.get(name)
+        for call in calls:
+            with pytest.raises(InvalidError) as refused:
+                await call
+            assert refused.value.field == "name"
 
 
 async def test_a_provider_may_spell_nobody_so_that_it_cannot_be_held(control: Control) -> None:
