@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from authz.bootstrap.service import DataPlane, Service
 from authz.formats import authzen, minio_webhook
 from authz.serving.authzen import AuthZen
-from authz.serving.http.surface_app import MAX_IN_FLIGHT, SurfaceApp
+from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.minio_webhook import MinioWebhook
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.token_surface import TokenSurface
@@ -36,6 +36,5 @@ def _build_app(surface: TokenSurface, settings: Settings) -> SurfaceApp:
         surface,
         proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
         trusted_hops=settings.trusted_hops,
-        # One service asks for all of its clients.
-        of_one_source=MAX_IN_FLIGHT,
+        asks_for_others=True,
     )
