@@ -44,8 +44,8 @@ class SurfaceApp:
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
 
-        About its certificate only with `believes_certificates`. With `asks_for_others` a source is a service that
-        asks for all of its clients, and may have all places.
+        About its certificate only with `believes_certificates`. With `asks_for_others` a source is a service
+        that asks for all of its clients, and may have all places.
         """
         self._asks_for_others = asks_for_others
         self._surface = surface
