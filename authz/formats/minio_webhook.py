@@ -42,8 +42,8 @@ TAG_LIMIT: Final = 10
 """Most tags on an object (S3); a map with more was written by a client."""
 
 SLOT_LIMIT: Final = 512
-"""Most condition values in one question, which are looked through for each header that counts; MinIO writes some
-twenty, and a client its headers and parameters."""
+"""Most condition values in one question, which are looked through for each header that counts; MinIO writes
+some twenty, and a client its headers and parameters."""
 
 _REQUIRED: Final = frozenset({
     "account", "action", "bucket", "object", "conditions", "owner", "denyOnly", "claims",
