@@ -104,7 +104,7 @@ def build_token_surfaces(site: Site) -> dict[str, SurfaceApp]:
 def build_surface_app(
     surface: HttpSurface, settings: Settings, *, asks_for_others: bool = False
 ) -> SurfaceApp:
-    """Build the application of one surface; `asks_for_others` is for one that services ask for their clients."""
+    """Build the application of one surface; `asks_for_others` is for what services ask for their clients."""
     return SurfaceApp(
         surface,
         proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
