@@ -18,7 +18,7 @@ from authz.formats import authzen, minio_webhook
 from authz.serving.authzen import AuthZen
 from authz.serving.bucket_policies import BucketPolicies
 from authz.serving.external_users import ExternalUsers
-from authz.serving.http.surface_app import MAX_IN_FLIGHT, SurfaceApp
+from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.http.tls import TlsFiles
 from authz.serving.http_surface import HttpSurface
 from authz.serving.login_limits import LoginLimits
@@ -93,25 +93,23 @@ def build_token_surfaces(site: Site) -> dict[str, SurfaceApp]:
     surfaces: dict[str, SurfaceApp] = {}
     if (token := settings.minio_webhook_token) is not None:
         webhook = MinioWebhook(token, refs, plane.policies, plane.authorizer, metrics, clock)
-        surfaces[minio_webhook.PATH] = build_surface_app(
-            webhook, settings, of_one_source=MAX_IN_FLIGHT
-        )
+        surfaces[minio_webhook.PATH] = build_surface_app(webhook, settings, asks_for_others=True)
     if (token := settings.authzen_token) is not None:
         surface = AuthZen(token, refs, plane.authorizer, plane.refresher, metrics, clock)
-        app = build_surface_app(surface, settings, of_one_source=MAX_IN_FLIGHT)
+        app = build_surface_app(surface, settings, asks_for_others=True)
         surfaces |= dict.fromkeys((authzen.EVALUATION, authzen.EVALUATIONS, authzen.METADATA), app)
     return surfaces
 
 
 def build_surface_app(
-    surface: HttpSurface, settings: Settings, *, of_one_source: int | None = None
+    surface: HttpSurface, settings: Settings, *, asks_for_others: bool = False
 ) -> SurfaceApp:
-    """Build the application of one surface; `of_one_source` is for a service that asks for all its clients."""
+    """Build the application of one surface; `asks_for_others` is for what services ask for their clients."""
     return SurfaceApp(
         surface,
         proxies=tuple(ip_network(network) for network in settings.trusted_proxies),
         trusted_hops=settings.trusted_hops,
-        of_one_source=of_one_source,
+        asks_for_others=asks_for_others,
         believes_certificates=settings.http_forwarded_certificates,
     )
 

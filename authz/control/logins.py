@@ -86,6 +86,9 @@ class Logins:
                 user = self._new(provider, name, identity, groups)
                 await unit.users.add(user)
             else:
+                if old.provider_id != provider.id:
+                    # INVARIANT: whoever another provider vouched for under this name is not this one's.
+                    raise UnauthenticatedError("AccessDenied", "the user is another provider's")
                 user = replace(
                     old,
                     display_name=identity.display_name,

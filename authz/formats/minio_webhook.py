@@ -41,6 +41,10 @@ PATH: Final = "/minio/authorize"
 TAG_LIMIT: Final = 10
 """Most tags on an object (S3); a map with more was written by a client."""
 
+SLOT_LIMIT: Final = 512
+"""Most condition values in one question, which are looked through for each header that counts; MinIO writes
+some twenty, and a client its headers and parameters."""
+
 _REQUIRED: Final = frozenset({
     "account", "action", "bucket", "object", "conditions", "owner", "denyOnly", "claims",
 })  # fmt: skip
@@ -283,6 +287,9 @@ def _parse_conditions(value: object) -> Conditions:
         value = {}
     if not isinstance(value, dict):
         raise InvalidError("`conditions` is not an object", field="input.conditions")
+    if len(value) > SLOT_LIMIT:
+        problem = f"there are more than {SLOT_LIMIT} condition values"
+        raise InvalidError(problem, field="input.conditions")
     for slot, values in value.items():
         if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
             place = f"input.conditions[{quote(slot)}]"
@@ -315,10 +322,11 @@ def _server_facts(conditions: Conditions) -> dict[str, Values]:
     facts: dict[str, Values] = {}
     if source is not None:
         try:
-            facts["aws:sourceip"] = (str(ip_address(source)),)
+            address = ip_address(source)
         except ValueError:
             # A client's X-Forwarded-For; no address is in no network, nor out of one.
             raise InvalidError("the client's address is none", field="input.conditions") from None
+        facts["aws:sourceip"] = (str(getattr(address, "ipv4_mapped", None) or address),)
     if secure is not None:
         facts["aws:securetransport"] = ("true" if secure == "true" else "false",)
     return facts

@@ -121,6 +121,10 @@ class StsLogins:
             raise
         attempt.succeed()
         self._metrics.logins.inc((kind, "accepted"))
+        ends = login.identity.expires_at
+        if ends is not None and ends <= self._clock.now():
+            # Taken for clocks that differ a little, but there is nothing left for a session.
+            raise UnauthenticatedError("ExpiredToken", "the proof has expired")
         return login
 
     async def _take_token(self, asked: LoginRequest, _: HttpRequest) -> Login:

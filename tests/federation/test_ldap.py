@@ -22,6 +22,7 @@ from authz.errors import (
     UnavailableError,
 )
 from authz.federation.ldap import LdapProvider
+from authz.federation.ldap_connection import ANSWER_LIMIT
 from authz.federation.ldap_search import escape_value, fill_filter
 from authz.formats.provider_ldap import parse_ldap_config
 from authz.identity.credential import Secret
@@ -84,6 +85,10 @@ def directory() -> str:
         person(f"uid=hidden,ou=hidden,{SUFFIX}", "Hidden"),
         person(f"uid=many,ou=many,{SUFFIX}", "Many"),
     ]  # fmt: skip
+    alias = (
+        f"\ndn: cn=alias,{PEOPLE}\nobjectClass: alias\nobjectClass: extensibleObject\ncn: alias\n"
+        f"aliasedObjectName: uid=lost,{SUFFIX}\n"
+    )
     away = (
         f"\ndn: cn=away,{PEOPLE}\nobjectClass: referral\nobjectClass: extensibleObject\ncn: away\n"
         f"ref: ldap://{LOOPBACK}:1/ou=people,dc=away\n"
@@ -97,6 +102,7 @@ def directory() -> str:
         group("outermost", f"cn=outer,{GROUPS}"),
         group("loop", f"cn=outermost,{GROUPS}", f"cn=outer,{GROUPS}"),
         group("elsewhere", f"uid=ann,{PEOPLE}", base=f"ou=other,{SUFFIX}"),
+        alias,
         away,
     ]
     return top + units + "".join(people) + "".join(groups)
@@ -404,12 +410,26 @@ async def test_a_stranger_does_not_learn_that_an_unusable_user_is_there(make: Ma
         assert (error.code, error.message) == ("AccessDenied", WRONG)
 
 
-async def test_a_referral_is_not_followed(make: Make) -> None:
-    # The search of `people` meets the reference on its way; as a base it is an error, since it says nothing.
-    assert (await make().login("ann", Secret(PASSWORD))).name == f"uid=ann,{PEOPLE}"
-    away = make(user_bases=[f"ou=x,cn=away,{PEOPLE}"])
-    with pytest.raises(UnavailableError, match="result code 10"):
-        await away.login("ann", Secret(PASSWORD))
+async def test_a_referral_is_not_followed(make: Make, slapd: SlapdServer) -> None:
+    sent: list[bytes] = []
+    with listening(b"", sent) as port:
+        slapd.modify(
+            f"dn: cn=away,{PEOPLE}\nchangetype: modify\nreplace: ref\nref: ldap://{LOOPBACK}:{port}/ou=x\n",
+            "-M",
+        )
+        # The search of `people` meets the reference on its way; as a base it says nothing, so it is an error.
+        assert (await make().login("ann", Secret(PASSWORD))).name == f"uid=ann,{PEOPLE}"
+        away = make(user_bases=[f"ou=x,cn=away,{PEOPLE}"])
+        with pytest.raises(UnavailableError, match="result code 10"):
+            await away.login("ann", Secret(PASSWORD))
+    assert sent == []
+
+
+async def test_an_alias_is_not_dereferenced(make: Make) -> None:
+    steps: list[LoginStep] = []
+    with pytest.raises(UnauthenticatedError, match=WRONG):
+        await make().login("lost", Secret(PASSWORD), trace=steps.append)
+    assert steps[-1].detail == "no entry matches"
 
 
 async def test_a_server_that_was_down_is_used_again_without_a_restart(
@@ -564,15 +584,37 @@ async def test_a_server_that_talks_rubbish_is_one_that_cannot_be_reached(
 
 
 async def test_an_endless_answer_ends(make: Make) -> None:
+    sent = 0
+
     def flood(connection: socket.socket) -> None:
+        nonlocal sent
         connection.sendall(b"\x30\x84\x7f\xff\xff\xff")
-        for _ in range(200):
+        while sent < 64 * ANSWER_LIMIT:
             connection.sendall(bytes(65_536))
+            sent += 65_536
 
     with serving(flood) as port:
         provider = make(url=f"ldap://{LOOPBACK}:{port}", insecure_plaintext=True, ca_file=None)
         with pytest.raises(UnavailableError):
             await provider.login("ann", Secret(PASSWORD))
+    assert sent < 8 * ANSWER_LIMIT  # what the kernel's buffers hold, too
+
+
+async def test_an_answer_that_drips_ends(make: Make) -> None:
+    released = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"\x30\x84\x00\xff\xff\xff")
+        while not released.wait(0.2):
+            connection.sendall(b"\x00")
+
+    with serving(drip) as port:
+        provider = make(
+            url=f"ldap://{LOOPBACK}:{port}", insecure_plaintext=True, ca_file=None, timeout=1
+        )
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(provider.login("ann", Secret(PASSWORD)), 30)
+        released.set()
 
 
 async def test_a_silent_server_is_given_up(make: Make) -> None:

@@ -127,6 +127,11 @@ def test_the_age_of_a_signature_is_only_known_of_one_that_minio_measured():
         assert "s3:signatureage" not in with_slots(what, signatureAge=["1"]).checks[0].facts
 
 
+def test_an_address_of_ipv4_is_read_as_one():
+    asked_from = with_slots("list with prefix", SourceIp=["::ffff:10.0.0.1"])
+    assert asked_from.server["aws:sourceip"] == ("10.0.0.1",)
+
+
 def test_a_forced_delete_is_asked_about_all_below():
     first, *below = asked("force delete").checks
     assert not first.is_prefix
@@ -181,6 +186,9 @@ def test_resources_of_other_families():
         {"conditions": []},
         {"conditions": {"SourceIp": "127.0.0.1"}},
         {"conditions": {"SourceIp": [1]}},
+        {"conditions": {str(number): ["x"] for number in range(513)}},
+        {"conditions": {"SourceIp": ["10.0.0.1:80"]}},
+        {"conditions": {"SourceIp": [""]}},
         {"sessionPolicies": []},
         {"claims": []},
     ],

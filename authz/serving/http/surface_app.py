@@ -40,14 +40,14 @@ class SurfaceApp:
         proxies: Sequence[Network],
         trusted_hops: int,
         believes_certificates: bool = False,
-        of_one_source: int | None = None,
+        asks_for_others: bool = False,
     ) -> None:
         """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
 
-        About its certificate only with `believes_certificates`. Hold `of_one_source` requests of one address
-        (`None`: `MAX_OF_ONE_SOURCE`).
+        About its certificate only with `believes_certificates`. With `asks_for_others` a source is a service
+        that asks for all of its clients, and may have all places.
         """
-        self._of_one_source = of_one_source
+        self._asks_for_others = asks_for_others
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
@@ -59,8 +59,8 @@ class SurfaceApp:
         """Answer one request."""
         request = self._parse(scope)
         source, held = request.source_ip, self._in_flight
-        most = MAX_OF_ONE_SOURCE if self._of_one_source is None else self._of_one_source
-        if held[source] >= most or held.total() >= MAX_IN_FLIGHT:
+        of_one_source = MAX_IN_FLIGHT if self._asks_for_others else MAX_OF_ONE_SOURCE
+        if held[source] >= of_one_source or held.total() >= MAX_IN_FLIGHT:
             await _send(send, self._surface.turn_away(request))
             return
         held[source] += 1
