@@ -85,6 +85,9 @@ class LoginLimits:
         self._remembered = remembered
         self._tries: OrderedDict[Key, _Tries] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._tries)
+
     def begin(self, account: str, source_ip: str) -> Attempt:
         """Let an attempt in; `account` is empty where the proof names none, as is an unknown source.
 
