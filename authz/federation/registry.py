@@ -173,6 +173,17 @@ class Registry:
         one, live = found[0]
         return _login(one, await live.verify(token, access_token=access_token, trace=trace))
 
+    async def try_token(
+        self, token: str, *, access_token: str, provider: str, trace: Trace
+    ) -> Login:
+        """Return whom an ID token vouches for, if it is for the provider of this name.
+
+        `trace` hears of a token for others, too, what is wrong with it. Raises as `take_token`, and
+        `NotFoundError`.
+        """
+        found, live = self._one(OidcProvider, provider)
+        return _login(found, await live.verify(token, access_token=access_token, trace=trace))
+
     async def take_password(
         self, username: str, password: Secret, *, provider: str = "", trace: Trace = no_trace
     ) -> Login:
