@@ -80,6 +80,13 @@ class Groups:
         await unit.groups.fill(new.id, [user.id for user in named])
         return new
 
+    async def spell(self, name: str) -> str:
+        """Return what a group that is created under this name is called; raises as `Users.spell`."""
+        if EXTERNAL_SIGN not in name:
+            return name
+        resolved, _ = await self._store.read(lambda unit: resolve_group(unit, self._names, name))
+        return resolved
+
     async def get(self, name: str) -> Group:
         """Return a group by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_group(unit, name, field="name"))

@@ -87,6 +87,16 @@ class Users:
 
         return await self._store.write(change)
 
+    async def spell(self, name: str) -> str:
+        """Return what a user that is created under this name is called: a provider says how it spells its own.
+
+        Raises `InvalidError`, and `NotFoundError` for the provider.
+        """
+        if EXTERNAL_SIGN not in name:
+            return name
+        resolved, _ = await self._store.read(lambda unit: resolve_user(unit, self._names, name))
+        return resolved
+
     async def get(self, name: str) -> User:
         """Return a user by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_user(unit, name, field="name"))

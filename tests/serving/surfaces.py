@@ -8,9 +8,12 @@ from envoy.service.auth.v3 import external_auth_pb2
 from authz.access.bearers import Bearers
 from authz.access.entries import UserEntry
 from authz.bootstrap.documents import check_resource_document, check_trust_document
+from authz.control.login_outcomes import LoginOutcomes
 from authz.control.logins import Logins
+from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
+from authz.federation.checks import ProviderChecks
 from authz.federation.registry import Registry
 from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
@@ -20,6 +23,7 @@ from authz.identity.sigv4 import sign_headers
 from authz.serving import (
     admin_handlers,
     admin_policy_handlers,
+    admin_provider_handlers,
     admin_role_handlers,
     admin_session_handlers,
 )
@@ -33,6 +37,7 @@ from authz.serving.ext_authz import ExtAuthz
 from authz.serving.external_users import ExternalUsers
 from authz.serving.gate import Gate
 from authz.serving.http_mappings import RoutesMapping, S3Mapping
+from authz.serving.login_limits import LoginLimits
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.reach import ReachSurface
 from authz.store.sql.store import SqlStore
@@ -121,6 +126,8 @@ class Surfaces:
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
+        providers = Providers(control.store, clock, control.ring, ProviderChecks(clock).check)
+        self.limits = LoginLimits(clock)
         self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
         users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
         stored_roles = Roles(control.store, clock, check_trust_document)
@@ -133,10 +140,15 @@ class Surfaces:
             admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
             admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
             admin_policy_handlers.AttachmentHandlers(
-                control.attachments, control.users, control.groups, stored_roles, control.policies
+                control.attachments, control.users, control.groups, stored_roles, providers,
+                control.policies,
             ),
             admin_session_handlers.SessionHandlers(
-                control.sessions, control.users, stored_roles, metrics
+                control.sessions, control.users, stored_roles, providers, metrics
+            ),
+            admin_provider_handlers.ProviderHandlers(
+                providers, LoginOutcomes(control.store), self.registry, self.limits,
+                world.refresher.wait_for, clock, ACCOUNT,
             ),
         )
         boundaries = {
