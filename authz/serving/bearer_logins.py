@@ -221,7 +221,12 @@ class BearerLogins:
         """Refuse a token made before all sessions of its user, or by its provider, were revoked."""
         issued_at = login.identity.issued_at or 0.0
         known = self._principals.find_user(name) or await self._principals.load_user(name)
-        is_void = known is not None and issued_at < known.sessions_void_before
+        # Of who is disabled all have ended, too, but it is answered as one who is shut out.
+        is_void = (
+            known is not None
+            and issued_at < known.sessions_void_before
+            and (known.is_enabled or known.vouched is None or known.vouched.is_absent)
+        )
         if is_void or not self._bearers.is_good(login.provider_id, issued_at):
             raise UnauthenticatedError("ExpiredToken", ENDED)
 
