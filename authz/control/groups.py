@@ -8,12 +8,14 @@ members or attachments is refused, as in AWS, unless the caller says `cascade`.
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_group
 from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
 from authz.control.lookup import (
     get_group,
+    get_provider,
     get_user,
     list_all_groups,
     require_free,
@@ -91,11 +93,22 @@ class Groups:
         """Return a group by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_group(unit, name, field="name"))
 
-    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[Group]:
-        """Return a page of the groups, ordered by name ignoring case."""
-        return await self._store.read(
-            lambda unit: read_page(unit.groups.list, _place, page_size, page_token)
-        )
+    async def list(
+        self, *, provider_name: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page[Group]:
+        """Return a page of the groups, or of a provider's, ordered by name ignoring case.
+
+        Raises `NotFoundError` for the provider.
+        """
+
+        async def question(unit: Unit) -> Page[Group]:
+            read = unit.groups.list
+            if provider_name:
+                provider = await get_provider(unit, provider_name, field="provider")
+                read = partial(unit.groups.list_of_provider, provider.id)
+            return await read_page(read, _place, page_size, page_token)
+
+        return await self._store.read(question)
 
     async def update(
         self, name: str, *, new_name: str | None = None, status: Status | None = None

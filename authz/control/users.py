@@ -10,12 +10,14 @@ says `cascade`. A user created under the name of a deleted one has another id.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_user
 from authz.control.limits import check_tags
 from authz.control.lookup import (
     bounded,
+    get_provider,
     get_user,
     list_all_groups,
     require_free,
@@ -101,13 +103,22 @@ class Users:
         """Return a user by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_user(unit, name, field="name"))
 
-    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[User]:
-        """Return a page of the users, ordered by name ignoring case."""
-        return await self._store.read(
-            lambda unit: read_page(
-                unit.users.list, lambda user: key_of_name(user.name), page_size, page_token
-            )
-        )
+    async def list(
+        self, *, provider_name: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page[User]:
+        """Return a page of the users, or of a provider's, ordered by name ignoring case.
+
+        Raises `NotFoundError` for the provider.
+        """
+
+        async def question(unit: Unit) -> Page[User]:
+            read = unit.users.list
+            if provider_name:
+                provider = await get_provider(unit, provider_name, field="provider")
+                read = partial(unit.users.list_of_provider, provider.id)
+            return await read_page(read, lambda user: key_of_name(user.name), page_size, page_token)
+
+        return await self._store.read(question)
 
     async def update(
         self,

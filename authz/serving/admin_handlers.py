@@ -72,7 +72,7 @@ class UserHandlers:
         self, request: users_wire.ListUsersRequest
     ) -> users_wire.ListUsersResponse:
         """Return a page of users."""
-        page = await self._users.list(**parse_page(request))
+        page = await self._users.list(provider_name=request.provider, **parse_page(request))
         return users_wire.ListUsersResponse(
             users=[render_user(user, self._account) for user in page.items],
             next_page_token=page.next_page_token,
@@ -236,7 +236,7 @@ class GroupHandlers:
         self, request: groups_wire.ListGroupsRequest
     ) -> groups_wire.ListGroupsResponse:
         """Return a page of groups."""
-        page = await self._groups.list(**parse_page(request))
+        page = await self._groups.list(provider_name=request.provider, **parse_page(request))
         return groups_wire.ListGroupsResponse(
             groups=[render_group(group, self._account) for group in page.items],
             next_page_token=page.next_page_token,
