@@ -186,7 +186,7 @@ class Policies:
 
     def granting(self, handle: PolicySetHandle, granted: Collection[str]) -> PolicySetHandle:
         """Return the handle for what `handle` is for and the policies `granted` (ids) besides."""
-        more = tuple(sorted(set(granted).difference(handle.ids)))
+        more = tuple(sorted(set(granted)))
         return self.handle(handle.ids, handle.deny_only_ids, handle.layer, more)
 
     def build(self, handle: PolicySetHandle) -> PolicySet:
@@ -194,7 +194,11 @@ class Policies:
         handle.policies = compile_policy_set(
             [
                 *(self._find(policy_id) for policy_id in handle.ids),
-                *(self._compiled[one] for one in handle.granted_ids if one in self._compiled),
+                *(
+                    self._compiled[one]
+                    for one in handle.granted_ids
+                    if one in self._compiled and one not in handle.ids
+                ),
             ],
             deny_only=[self._find(policy_id) for policy_id in handle.deny_only_ids],
             layer=handle.layer,

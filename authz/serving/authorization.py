@@ -14,8 +14,7 @@ from time import perf_counter
 from typing import Final
 
 from authz.access.authorizer import Answer, Asked, Authorizer
-from authz.access.entries import KeyEntry
-from authz.access.narrowing import Narrowing
+from authz.access.entries import KeyEntry, UserEntry
 from authz.access.refresher import Refresher
 from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
@@ -47,7 +46,7 @@ BATCH_ATTEMPTS: Final = 3
 """Rounds of loading before a principal that keeps changing is given up for this batch."""
 
 
-_Decided = tuple[Decision, AccessRequest, Asked, Narrowing | None]
+_Decided = tuple[Decision, AccessRequest, Asked, UserEntry | None]
 """A decision that nobody was told yet: neither counted nor recorded."""
 
 
@@ -167,8 +166,8 @@ class AuthorizationSurface:
         return self._conclude(self._decide(question, found), age)
 
     def _conclude(self, decided: _Decided, age: float) -> Answer:
-        decision, request, asked, own = decided
-        return self._authorizer.conclude(decision, request, asked, age, own)
+        decision, request, asked, acting = decided
+        return self._authorizer.conclude(decision, request, asked, age, acting)
 
     def _decide(self, question: Question, found: Found) -> _Decided:
         entry = acting_of(found)
@@ -182,4 +181,4 @@ class AuthorizationSurface:
             decision = PRINCIPAL_DISABLED
         else:
             decision = self._authorizer.decide(entry, request)
-        return decision, request, asked, None if entry is None else entry.own
+        return decision, request, asked, entry
