@@ -141,7 +141,9 @@ def build_surfaces(site: Site) -> dict[str, Methods]:
         trusted_hops=service.settings.trusted_hops,
     )
     refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous, clock)
-    authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
+    authorization = AuthorizationSurface(
+        refs, bearers, plane.authorizer, plane.refresher, metrics, clock
+    )
     explanation = ExplanationSurface(
         authorization, refs, plane.authorizer, plane.refresher, gate, clock
     )
@@ -156,6 +158,7 @@ def build_surfaces(site: Site) -> dict[str, Methods]:
     )
     authentication = AuthenticationSurface(
         plane.authenticator,
+        bearers,
         plane.authorizer,
         plane.refresher,
         metrics,

@@ -89,6 +89,15 @@ class Proven(NamedTuple):
     access_key_id: str
     is_as_named: bool
 
+    @classmethod
+    def of_credential(cls, credential: KeyEntry) -> "Proven":
+        """Return who has proved to hold a credential."""
+        return cls(credential.acting, credential.id, _is_as_named(credential.acting))
+
+
+def _is_as_named(acting: UserEntry) -> bool:
+    return acting.own is None and not acting.handle.granted_ids
+
 
 class BearerLogins:
     """Finds whose a proof is."""
@@ -147,9 +156,7 @@ class BearerLogins:
 
     def _of_session(self, credential: KeyEntry) -> Proven:
         proved = self._authenticator.check_session(credential, self._clock.now())
-        session = proved.session
-        is_as_named = not (proved.is_narrowed or (session is not None and session.granted))
-        return Proven(proved.acting, proved.id, is_as_named)
+        return Proven.of_credential(proved)
 
     # --- what a provider is asked about ---
 
@@ -257,4 +264,4 @@ def _as_taken(login: Login, external: External) -> Taken:
 
 
 def _of_login(taken: Taken) -> Proven:
-    return Proven(taken.acting, "", is_as_named=not taken.acting.handle.granted_ids)
+    return Proven(taken.acting, "", _is_as_named(taken.acting))

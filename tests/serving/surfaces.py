@@ -112,7 +112,7 @@ class Surfaces:
         )  # fmt: skip
         refs = PrincipalRefs(world.principals, world.root, anonymous, clock)
         authorization = AuthorizationSurface(
-            refs, world.authorizer, world.refresher, metrics, clock
+            refs, self.bearers, world.authorizer, world.refresher, metrics, clock
         )
         explanation = ExplanationSurface(
             authorization, refs, world.authorizer, world.refresher, self.gate, clock
@@ -122,7 +122,7 @@ class Surfaces:
             world.root.owner, anonymous,
         )  # fmt: skip
         authentication = AuthenticationSurface(
-            world.authenticator, world.authorizer, world.refresher, metrics, clock,
+            world.authenticator, self.bearers, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control

@@ -10,16 +10,18 @@ from authz.access.bearers import REFUSED_FOR
 from authz.clock import ManualClock
 from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import ProviderChange, Providers
-from authz.errors import OverloadedError
+from authz.errors import InvalidError, OverloadedError
 from authz.formats.provider_configs import check_config
 from authz.identity.external import ProviderKind
 from authz.identity.jwt import TOKEN_LIMIT
 from authz.identity.records import Status, TargetKind
 from authz.serving.bearer_logins import WORD_INTERVAL, Presented, PresentedKind
+from authz.telemetry.decision_log import DecisionLog
+from authz.wire.authz.v1 import authentication_pb2, authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, policy
 from tests.servers.client_certificates import Authority
 from tests.servers.issuer import CLIENT_ID, EC, OTHER_RSA, RSA, Issuer, public_jwk, sign
-from tests.serving.surfaces import CHECK, question
+from tests.serving.surfaces import AUTHENTICATE, AUTHORIZATION, CHECK, question
 
 ALICE = f"arn:aws:iam::{ACCOUNT}:user/corp=alice"
 PATH = "/orders/17"
@@ -619,3 +621,109 @@ def test_what_is_presented_shows_nothing_of_itself():
     assert "a.b.c" not in shown.digest
     other = Presented(PresentedKind.CERTIFICATE, b"a.b.c")
     assert other.digest != shown.digest
+
+
+# --- services that take proofs themselves -------------------------------------------------------------------
+
+
+@pytest.fixture
+def authenticate(surfaces):
+    async def ask(**proof):
+        request = authentication_pb2.AuthenticateRequest(**proof)
+        return await surfaces.ask(AUTHENTICATE, request, authentication_pb2.AuthenticateResponse)
+
+    return ask
+
+
+@pytest.fixture
+def allowed(surfaces):
+    """Tell whether who shows this token may, as a service asks about it, and why not."""
+
+    async def ask(token, action="orders:Get"):
+        request = authorization_pb2.AuthorizeRequest(
+            bearer_token=token, action=action, resource="arn:aws:orders:::order/17"
+        )
+        path = f"{AUTHORIZATION}/Authorize"
+        answer = await surfaces.ask(path, request, authorization_pb2.AuthorizeResponse)
+        return decision_pb2.Verdict.Name(answer.decision.verdict).removeprefix("VERDICT_")
+
+    return ask
+
+
+async def test_a_service_learns_whose_a_token_is_and_asks_with_it(
+    corp, token, authenticate, allowed
+):
+    shown = token()
+    for _ in range(2):
+        answer = (await authenticate(bearer_token=shown)).authentication
+        assert (answer.principal.arn, answer.access_key_id, answer.narrowed) == (ALICE, "", False)
+        assert await allowed(shown) == "ALLOWED"
+        assert await allowed(shown, "orders:Delete") == "IMPLICITLY_DENIED"
+    assert corp.verified() == 1
+    failure = (await authenticate(bearer_token=token(OTHER_RSA))).failure
+    assert failure.code == "InvalidIdentityToken"
+    assert await allowed(token(OTHER_RSA)) == "IMPLICITLY_DENIED"
+
+
+async def test_what_a_token_grants_is_told_to_those_only_who_can_ask_with_it(
+    site, issuer, token, authenticate, allowed
+):
+    await site.provide("corp", ProviderKind.OIDC, oidc(issuer), policies=())
+    shown = token(policy="may-get")
+    assert (await authenticate(bearer_token=shown)).failure.code == "AccessDenied"
+    assert (await authenticate(bearer_token=shown, accepts_narrowed=True)).authentication.narrowed
+    assert await allowed(shown) == "ALLOWED"
+
+
+async def test_a_narrowed_session_is_asked_about_by_its_token(
+    corp, credential, authenticate, allowed, world
+):
+    plain, narrowed = await world.session(), await world.session(policy=policy(action="s3:*"))
+    answer = (await authenticate(bearer_token=plain.token)).authentication
+    assert (answer.access_key_id, answer.narrowed) == (plain.session.access_key_id, False)
+    assert (await authenticate(bearer_token=narrowed.token)).failure.code == "AccessDenied"
+    answer = (await authenticate(bearer_token=narrowed.token, accepts_narrowed=True)).authentication
+    assert (answer.access_key_id, answer.narrowed) == (narrowed.session.access_key_id, True)
+    assert await allowed(plain.token) == "ALLOWED"
+    assert await allowed(narrowed.token) == "IMPLICITLY_DENIED"
+    await world.control.sessions.revoke(plain.session.access_key_id)
+    await world.settle()
+    assert await allowed(plain.token) == "IMPLICITLY_DENIED"
+    assert (await authenticate(bearer_token=plain.token)).failure.code == "ExpiredToken"
+
+
+async def test_a_service_learns_whose_a_certificate_is(fleet, authenticate):
+    certificate = CLIENTS.issue("robot").der
+    answer = await authenticate(client_certificate=certificate)
+    assert answer.authentication.principal.arn == ROBOT
+    for bad in (STRANGERS.issue("robot").der, b"x"):
+        answer = await authenticate(client_certificate=bad)
+        assert answer.failure.code == "AccessDenied"
+
+
+async def test_what_a_certificate_grants_cannot_be_told(site, authenticate, world):
+    config = {"ca_pem": CLIENTS.own.pem, "policies_from": "identity"}
+    await site.provide("fleet", ProviderKind.CERTIFICATE, config, policies=())
+    certificate = CLIENTS.issue("may-get").der
+    answer = await authenticate(client_certificate=certificate, accepts_narrowed=True)
+    assert answer.failure.code == "AccessDenied"
+
+
+async def test_a_proof_that_is_too_long_or_empty_is_the_callers_mistake(authenticate, allowed):
+    proofs = [{"bearer_token": ""}, {"bearer_token": "A" * (TOKEN_LIMIT + 1)}, {"client_certificate": b""}, {}]  # fmt: skip
+    for proof in proofs:
+        with pytest.raises(InvalidError):
+            await authenticate(**proof)
+    with pytest.raises(InvalidError):
+        await allowed("A" * (TOKEN_LIMIT + 1))
+
+
+async def test_no_token_is_in_any_record(corp, token, allowed, world, monkeypatch):
+    seen = []
+    monkeypatch.setattr(DecisionLog, "record", lambda _, record: seen.append(repr(record)))
+    for shown in (token(), token(OTHER_RSA), (await world.session("")).token + "A"):
+        await corp.who(shown)
+        await corp.who(shown, path="/orders/17/x")
+        await allowed(shown, "orders:Delete")
+        assert seen
+        assert not any(shown in each or shown[-40:] in each for each in seen)
