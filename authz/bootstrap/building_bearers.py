@@ -42,5 +42,7 @@ def build_external_users(site: Site) -> ExternalUsers:
         plane.principals,
         plane.policies,
         plane.refresher,
+        plane.authorizer,
+        site.service.clock,
         account=site.service.settings.account_id,
     )

@@ -37,6 +37,8 @@ from authz.identity.records import (
 )
 
 NO_POLICY = "no policy applies to who logged in"
+GONE = "the provider said since that it knows the user no more"
+OUTDATED = "the provider said otherwise since; log in again"
 
 
 class Logins:
@@ -59,8 +61,7 @@ class Logins:
             return ()
 
         async def question(unit: Unit) -> tuple[str, ...]:
-            found = [await unit.policies.find(name) for name in wanted]
-            return tuple(sorted({policy.id for policy in found if policy is not None}))
+            return tuple(sorted(policy.id for policy in await unit.policies.find_all(wanted)))
 
         return await self._store.read(question)
 
@@ -70,9 +71,14 @@ class Logins:
         """Make what is stored of `identity` what its provider says; create it at its first login.
 
         `has_policies` tells that its proof itself grants some. Raises `UnauthenticatedError` when the provider
-        is gone or disabled, or no policy applies.
+        is gone or disabled, no policy applies, or the proof is older than what is stored and says otherwise:
+        whoever was taken out of a group, or left, keeps old proofs.
         """
         groups = tuple(sorted(identity.groups))
+        made_at = self._clock.now() if identity.issued_at is None else identity.issued_at
+        if not has_policies:
+            # Strangers, whom a provider may have many of, wait for no turn to write.
+            await self._store.read(lambda unit: self._require_welcome(unit, provider_id, identity))
 
         async def change(unit: Unit) -> User:
             provider = await _get_provider(unit, provider_id)
@@ -83,12 +89,10 @@ class Logins:
             if old is None:
                 if not has_policies:
                     await _require_policies(unit, provider, belongs_to)
-                user = self._new(provider, name, identity, groups)
+                user = replace(self._new(provider, name, identity, groups), vouched_at=made_at)
                 await unit.users.add(user)
             else:
-                if old.provider_id != provider.id:
-                    # INVARIANT: whoever another provider vouched for under this name is not this one's.
-                    raise UnauthenticatedError("AccessDenied", "the user is another provider's")
+                _check_news(old, provider, groups, made_at)
                 user = replace(
                     old,
                     display_name=identity.display_name,
@@ -96,11 +100,21 @@ class Logins:
                     absent_since=None,
                 )
                 if user != old:
+                    user = replace(user, vouched_at=max(made_at, old.vouched_at or made_at))
                     await unit.users.replace(old, user)
             await _join(unit, user, belongs_to)
             return user
 
         return await self._store.write(change)
+
+    async def _require_welcome(
+        self, unit: Unit, provider_id: str, identity: ExternalIdentity
+    ) -> None:
+        """Refuse who is not known and to whom no policy would apply."""
+        provider = await _get_provider(unit, provider_id)
+        if await unit.users.find(external_name(provider.name, identity.name)) is None:
+            groups = await _find_groups(unit, provider, identity.groups)
+            await _require_policies(unit, provider, groups)
 
     async def set_absent(self, user: User) -> Written[User]:
         """Say that the provider knows this user no more: until it logs in again it may do nothing.
@@ -134,6 +148,7 @@ class Logins:
                 return old or user
             new = replace(old, display_name=identity.display_name, external_groups=groups)
             if new != old:
+                new = replace(new, vouched_at=self._clock.now())
                 await unit.users.replace(old, new)
             await _join(unit, new, await _find_groups(unit, provider, groups))
             await _tell_keys(unit, new, identity)
@@ -176,6 +191,18 @@ async def _get_provider(unit: Unit, provider_id: str) -> Provider:
     if provider is None or provider.status is not Status.ENABLED:
         raise UnauthenticatedError("AccessDenied", "the identity provider is not in use here")
     return provider
+
+
+def _check_news(known: User, provider: Provider, groups: tuple[str, ...], made_at: float) -> None:
+    """Refuse a proof that may not change what is stored of a user."""
+    if known.provider_id != provider.id:
+        # INVARIANT: whoever another provider vouched for under this name is not this one's.
+        raise UnauthenticatedError("AccessDenied", "the user is another provider's")
+    if known.absent_since is not None and made_at < known.absent_since:
+        raise UnauthenticatedError("AccessDenied", GONE)
+    is_old = known.vouched_at is not None and made_at < known.vouched_at
+    if is_old and groups != known.external_groups:
+        raise UnauthenticatedError("ExpiredToken", OUTDATED)
 
 
 async def _find_groups(unit: Unit, provider: Provider, names: Sequence[str]) -> Sequence[Group]:

@@ -251,6 +251,10 @@ class PolicyRecords(Protocol):
         """Return the policy of this name, ignoring case."""
         ...
 
+    async def find_all(self, names: Collection[str]) -> Sequence[ManagedPolicy]:
+        """Return those policies of these names that exist, in any order."""
+        ...
+
     async def list(self, part: Slice) -> Sequence[ManagedPolicy]:
         """Return policies whose folded name is after `part.after`."""
         ...

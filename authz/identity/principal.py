@@ -110,6 +110,11 @@ def key_principal(owner: Principal, key: AccessKey) -> Principal:
     return replace(owner, facts={**_said(key.facts, owner.facts), **owner.facts})
 
 
+def vouched_principal(user: Principal, facts: Mapping[str, Values]) -> Principal:
+    """Return the principal of a user with the `facts` of a login; what is known of the user wins."""
+    return replace(user, facts={**_said(facts, user.facts), **user.facts})
+
+
 def session_principal(parent: Principal, session: Session) -> Principal:
     """Return the principal of a session of `parent`: the parent, with what the session says besides.
 

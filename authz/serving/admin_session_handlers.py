@@ -92,8 +92,9 @@ def own_parent_of(caller: KeyEntry) -> Parent:
 
 def parent_of(caller: KeyEntry) -> Parent:
     """Return what a session that `caller` asks for needs to know of it."""
-    session = caller.session
+    session, vouched = caller.session, caller.owner.vouched
     facts = NO_FACTS if session is None else session.facts
+    provider = vouched.provider_id if vouched is not None else ""
     passed_on = () if session is None else session.transitive
     return Parent(
         principal_id=caller.owner.incarnation,
@@ -104,5 +105,5 @@ def parent_of(caller: KeyEntry) -> Parent:
         tags={key: facts[TAG_PREFIX + key][0] for key in passed_on},
         source_identity=next(iter(facts.get(SOURCE_IDENTITY, ())), ""),
         # What ends with a provider ends with it also one role further on.
-        provider="" if session is None else session.provider,
+        provider=provider if session is None else session.provider,
     )

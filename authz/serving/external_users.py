@@ -6,17 +6,22 @@ and sessions (`sts_logins.py`).
 
 from typing import NamedTuple
 
+from authz.access.authenticator import ENDED
+from authz.access.authorizer import Authorizer
 from authz.access.entries import UserEntry, Vouched
 from authz.access.exact_loads import LOAD_ATTEMPTS
 from authz.access.policies import Policies
 from authz.access.principals import Principals
 from authz.access.refresher import Refresher
+from authz.clock import Clock
+from authz.control.limits import check_source_identity, check_tags
 from authz.control.logins import NO_POLICY, Logins
-from authz.errors import UnauthenticatedError, UnavailableError
-from authz.identity.external import Login
-from authz.identity.principal import login_facts
+from authz.errors import ForbiddenError, InvalidError, UnauthenticatedError, UnavailableError
+from authz.identity.external import ExternalIdentity, Login
+from authz.identity.principal import login_facts, vouched_principal
 from authz.identity.records import external_name
-from authz.policy.request import Principal, Values
+from authz.policy.arn import ANY
+from authz.policy.request import NO_FACTS, AccessRequest, Context, Values
 
 SHUT_OUT = "the user may not log in here"
 
@@ -39,9 +44,14 @@ class ExternalUsers:
         principals: Principals,
         policies: Policies,
         refresher: Refresher,
+        authorizer: Authorizer,
+        clock: Clock,
         *,
         account: str,
     ) -> None:
+        """Let `authorizer` say whose login may bring tags; every user is of `account`."""
+        self._authorizer = authorizer
+        self._clock = clock
         self._logins = logins
         self._principals = principals
         self._policies = policies
@@ -52,17 +62,55 @@ class ExternalUsers:
         """Return the user that `login` is, known from now on.
 
         Without `is_news` a user who is known stays as it is stored, whatever the login says of its groups.
-        Raises `UnauthenticatedError` when it may not log in or no policy applies to it.
+        Raises `UnauthenticatedError` when it may not log in, no policy applies to it, or its proof was made
+        before its sessions were ended; `ForbiddenError` when it brings tags that nothing lets it bring.
         """
         identity = login.identity
+        _check_tags(identity)
         granted = await self._logins.find_policies(identity.policies)
         entry = await self._find_entry(login, has_policies=bool(granted), is_news=is_news)
         if not entry.is_enabled:
             raise UnauthenticatedError("AccessDenied", SHUT_OUT)
+        if identity.issued_at is not None and identity.issued_at < entry.sessions_void_before:
+            raise UnauthenticatedError("ExpiredToken", ENDED)
         if not (granted or entry.handle.ids or entry.handle.deny_only_ids):
             raise UnauthenticatedError("AccessDenied", NO_POLICY)
         facts = login_facts(login, self._account)
-        return External(entry, granted, facts, self._acting(entry, granted, facts))
+        acting = self._acting(entry, granted, facts)
+        self._require_tagging(self._acting(entry, granted, {}), identity)
+        return External(entry, granted, facts, acting)
+
+    async def check_not_shut_out(self, login: Login) -> None:
+        """Refuse somebody who is known here and may not log in, whatever else lets it; raises as `find`."""
+        name = external_name(login.provider_name, login.identity.name)
+        entry = self._principals.find_user(name) or await self._principals.load_user(name)
+        if entry is not None and not entry.is_enabled:
+            raise UnauthenticatedError("AccessDenied", SHUT_OUT)
+
+    def _require_tagging(self, entry: UserEntry, identity: ExternalIdentity) -> None:
+        """Refuse tags and a source identity of a login unless a policy lets its user bring them (AWS).
+
+        What conditions of others rest on is not for each provider to say. They are refused, not left out: a
+        deny may rest on them, too.
+        """
+        tags = identity.tags
+        facts: dict[str, Values] = {
+            f"aws:requesttag/{key}": (value,) for key, value in tags.items()
+        }
+        if tags:
+            facts["aws:tagkeys"] = tuple(tags)
+        if identity.source_identity:
+            facts["sts:sourceidentity"] = (identity.source_identity,)
+        for action, is_needed in (
+            ("sts:TagSession", bool(tags)),
+            ("sts:SetSourceIdentity", bool(identity.source_identity)),
+        ):
+            if is_needed:
+                who = entry.principal
+                context = Context(who.facts, NO_FACTS, facts, self._clock.now())
+                request = AccessRequest(who, action, ANY, context)
+                if not self._authorizer.decide(entry, request).is_allowed:
+                    raise ForbiddenError(f"{who.arn} may not {action}, and its login asks for that")
 
     async def _find_entry(self, login: Login, *, has_policies: bool, is_news: bool) -> UserEntry:
         identity = login.identity
@@ -85,14 +133,16 @@ class ExternalUsers:
     def _acting(
         self, entry: UserEntry, granted: tuple[str, ...], facts: dict[str, Values]
     ) -> UserEntry:
-        who = entry.principal
-        principal = Principal(
-            arn=who.arn,
-            kind=who.kind,
-            account=who.account,
-            id=who.id,
-            name=who.name,
-            facts={**facts, **who.facts},
-        )
+        principal = vouched_principal(entry.principal, facts)
         handle = self._policies.granting(entry.handle, granted) if granted else None
         return entry.derived(None, principal, handle)
+
+
+def _check_tags(identity: ExternalIdentity) -> None:
+    """Refuse tags and a source identity that none of our own could be."""
+    try:
+        check_tags(identity.tags)
+        if identity.source_identity:
+            check_source_identity(identity.source_identity)
+    except InvalidError as error:
+        raise UnauthenticatedError("IDPRejectedClaim", error.message) from None

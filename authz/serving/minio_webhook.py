@@ -120,7 +120,8 @@ class MinioWebhook(TokenSurface):
         derived = question.derived
         if derived is not None and derived.document:
             own = Narrowing(self._policies, derived.layer, (derived.document,))
-            narrowed.append(keys[0].owner.derived(own, keys[0].acting.principal))
+            first = keys[0].acting
+            narrowed.append(keys[0].owner.derived(own, first.principal, first.handle))
         return narrowed or [keys[0].acting]
 
     def _needs(self, question: MinioQuestion, principal: Principal) -> list[AccessRequest]:

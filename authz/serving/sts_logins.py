@@ -211,6 +211,7 @@ class StsLogins:
     async def _assume(self, proven: Proven) -> tuple[str, bytes]:
         asked, login = proven.asked, proven.login
         identity = login.identity
+        await self._users.check_not_shut_out(login)
         role = await self._find_role(asked.role_arn)
         principal = federated_principal(login, self._account)
         facts = _facts(asked)

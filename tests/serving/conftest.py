@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator
+
 import pytest
 
 from authz.identity.records import TargetKind
@@ -9,8 +11,10 @@ __all__ = ["control", "database", "make_world", "migrated", "source", "store", "
 
 
 @pytest.fixture
-def surfaces(world) -> Surfaces:
-    return Surfaces(world)
+async def surfaces(world) -> AsyncIterator[Surfaces]:
+    made = Surfaces(world)
+    yield made
+    await made.registry.close()
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def build_sts(world: World, registry: Registry | None = None) -> Sts:
         world.principals,
         world.policies,
         world.refresher,
+        world.authorizer,
+        world.clock,
         account=ACCOUNT,
     )
     roles = world.principals.roles

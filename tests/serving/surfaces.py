@@ -79,7 +79,8 @@ def build_bearer_logins(world: World, registry: Registry) -> BearerLogins:
     )  # fmt: skip
     store = SqlStore(world.database, on_commit=world.refresher.hint)
     users = ExternalUsers(
-        Logins(store, world.clock), world.principals, world.policies, world.refresher, account=ACCOUNT,
+        Logins(store, world.clock), world.principals, world.policies, world.refresher,
+        world.authorizer, world.clock, account=ACCOUNT,
     )  # fmt: skip
     return BearerLogins(
         registry, users, world.principals, bearers, world.authenticator,

@@ -8,7 +8,7 @@ Which policies may be changed at all (those that come with the software may not)
 kept, is for `control/policies.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import and_, delete, insert, select, update
 
@@ -28,6 +28,12 @@ class SqlPolicies(Family):
         """Return the policy of this name, ignoring case."""
         row = await self._first(POLICIES.where(policies.c.name_key == key_of_name(name)))
         return None if row is None else policy_of(row)
+
+    async def find_all(self, names: Collection[str]) -> Sequence[ManagedPolicy]:
+        """Return those policies of these names that exist, in any order."""
+        keys = {key_of_name(name) for name in names}
+        rows = await self._all(POLICIES.where(policies.c.name_key.in_(keys)))
+        return [policy_of(row) for row in rows]
 
     async def list(self, part: Slice) -> Sequence[ManagedPolicy]:
         """Return policies whose folded name is after `part.after`."""

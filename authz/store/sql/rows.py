@@ -43,6 +43,7 @@ def user_of(row: Row[Any]) -> User:
         display_name=row.display_name,
         external_groups=row.external_groups,
         absent_since=row.absent_since,
+        vouched_at=row.vouched_at,
     )
 
 
@@ -91,6 +92,7 @@ def user_row(user: User) -> dict[str, object]:
         "display_name": user.display_name,
         "external_groups": user.external_groups,
         "absent_since": user.absent_since,
+        "vouched_at": user.vouched_at,
     }
 
 

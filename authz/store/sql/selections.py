@@ -21,6 +21,7 @@ USER_COLUMNS: Final = (
     users.c.display_name,
     users.c.external_groups,
     users.c.absent_since,
+    users.c.vouched_at,
     BOUNDARIES.c.name.label("boundary_name"),
     BOUNDARIES.c.origin.label("boundary_origin"),
 )

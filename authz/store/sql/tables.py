@@ -138,6 +138,7 @@ users: Final = Table(
     Column("display_name", Text, nullable=False, server_default=""),
     Column("external_groups", Names, nullable=False, server_default="[]"),
     Column("absent_since", Double),
+    Column("vouched_at", Double),
     UniqueConstraint("name_key"),
     Index(None, "boundary_id"),
     Index(None, "provider_id"),
