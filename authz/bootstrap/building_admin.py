@@ -55,7 +55,8 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
-    providers = Providers(store, clock, site.key_ring, ProviderChecks(clock).check)
+    checks = ProviderChecks(clock)
+    providers = Providers(store, clock, site.key_ring, checks.check, checks.check_kept_secret)
     sessions = build_sessions(site, store)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)

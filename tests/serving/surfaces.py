@@ -126,7 +126,10 @@ class Surfaces:
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
-        providers = Providers(control.store, clock, control.ring, ProviderChecks(clock).check)
+        checks = ProviderChecks(clock)
+        providers = Providers(
+            control.store, clock, control.ring, checks.check, checks.check_kept_secret
+        )
         self.limits = LoginLimits(clock)
         self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
         users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
