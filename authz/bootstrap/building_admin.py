@@ -71,7 +71,9 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         admin_policy_handlers.AttachmentHandlers(
             Attachments(store), users, groups, roles, providers, policies
         ),
-        admin_session_handlers.SessionHandlers(sessions, users, roles, providers, service.metrics),
+        admin_session_handlers.SessionHandlers(
+            sessions, site.trail, users, roles, providers, service.metrics
+        ),
         admin_provider_handlers.ProviderHandlers(
             providers,
             LoginOutcomes(store),
@@ -98,4 +100,5 @@ def build_sessions(site: Site, store: SqlStore) -> SessionRecords:
         partial(check_document, kind=SESSION_POLICY),
         site.plane.authorizer.check_recent,
         max_duration=site.service.settings.session_max_duration,
+        note=site.trail.note,
     )

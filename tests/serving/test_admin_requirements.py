@@ -210,7 +210,7 @@ def test_no_action_of_minio_lifts_a_boundary():
 
 def test_no_action_of_minio_keeps_roles():
     rows = [needed for needed in REQUIREMENTS.values() if needed.kind == "role"]
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert {needed.admin_action for needed in rows} == {None}
 
 
