@@ -55,7 +55,8 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
-    providers = Providers(store, clock, site.key_ring, ProviderChecks(clock).check)
+    checks = ProviderChecks(clock)
+    providers = Providers(store, clock, site.key_ring, checks.check, checks.check_kept_secret)
     sessions = build_sessions(site, store)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
@@ -70,7 +71,9 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         admin_policy_handlers.AttachmentHandlers(
             Attachments(store), users, groups, roles, providers, policies
         ),
-        admin_session_handlers.SessionHandlers(sessions, users, roles, providers, service.metrics),
+        admin_session_handlers.SessionHandlers(
+            sessions, site.trail, users, roles, providers, service.metrics
+        ),
         admin_provider_handlers.ProviderHandlers(
             providers,
             LoginOutcomes(store),
@@ -97,4 +100,5 @@ def build_sessions(site: Site, store: SqlStore) -> SessionRecords:
         partial(check_document, kind=SESSION_POLICY),
         site.plane.authorizer.check_recent,
         max_duration=site.service.settings.session_max_duration,
+        note=site.trail.note,
     )

@@ -36,6 +36,12 @@ SECRET_LIMIT = 4096
 CheckConfig = Callable[[ProviderKind, str, bool], object]
 """The kind, the configuration's text, and whether there is a secret; raises `InvalidError` or `ParseError`."""
 
+CheckKeptSecret = Callable[[ProviderKind, str, str], object]
+"""The kind and the configurations before and after; raises `InvalidError` where the secret must be given anew.
+
+Or who may change a provider could have its secret sent to a place of their own.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderChange:
@@ -56,12 +62,14 @@ class Providers:
         clock: Clock,
         ring: KeyRing,
         check_config: CheckConfig,
+        check_kept_secret: CheckKeptSecret = lambda _kind, _before, _after: None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._clock = clock
         self._ring = ring
         self._check_config = check_config
+        self._check_kept_secret = check_kept_secret
         self._random_bytes = random_bytes
 
     async def create(
@@ -135,6 +143,8 @@ class Providers:
             # One that can no longer be used can still be disabled.
             if wanted.config is not None or secret is not None:
                 self._check_config(new.kind, new.config, has_secret)
+            if has_secret and secret is None:
+                self._check_kept_secret(new.kind, old.config, new.config)
             if new != old or secret is not None:
                 new = replace(new, updated_at=self._clock.now())
                 await unit.providers.replace(old, new)

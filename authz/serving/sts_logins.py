@@ -17,6 +17,7 @@ from authz.access.entries import RoleEntry
 from authz.access.roles import Roles
 from authz.clock import Clock
 from authz.control.limits import SESSION_DURATION_DEFAULT
+from authz.control.session_trail import Origin
 from authz.control.sessions import AssumedRole, IssuedSession, Parent, Sessions, SessionTags
 from authz.errors import AuthzError, OverloadedError, UnauthenticatedError, UnavailableError
 from authz.formats.aws_query import QueryError
@@ -204,6 +205,7 @@ class StsLogins:
             policy=asked.policy,
             policy_names=asked.policy_names,
             name=asked.name,
+            origin=Origin(asked.action, proven.request.source_ip),
         )
         request_id = self._authorizer.next_id()
         return request_id, self._render(proven, issued, user.entry.principal, request_id)
@@ -254,6 +256,7 @@ class StsLogins:
                 transitive=identity.transitive,
                 source_identity=identity.source_identity,
             ),
+            origin=Origin(asked.action, proven.request.source_ip),
         )
         who = session_principal(role.principal, issued.session)
         return answer.decision_id, self._render(proven, issued, who, answer.decision_id)

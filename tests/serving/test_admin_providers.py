@@ -215,6 +215,19 @@ async def test_one_that_can_no_longer_be_used_can_be_disabled(site, world, tmp_p
         await site.call(update("config", config=json.dumps(config)))
 
 
+async def test_a_secret_goes_nowhere_but_where_it_was_given_for(site):
+    await site.call(creation(secret=SECRET))
+    elsewhere = CONFIG.replace("id.example.com", "elsewhere.example")
+    for config in (elsewhere, CONFIG.replace("{", '{"discovery_url": "https://x.example/", ')):
+        with pytest.raises(InvalidError) as caught:
+            await site.call(update("config", config=config))
+        assert caught.value.field == "secret"
+    await site.call(update("config", config=CONFIG.replace("one", "two")))
+    await site.call(update("config", "secret", config=elsewhere, secret=SECRET))
+    await site.call(update("config", "secret", config=CONFIG))
+    await site.call(update("config", config=elsewhere))
+
+
 RIGHTS = [
     ("iam:CreateOpenIDConnectProvider", f"{ARN}/new", creation("new")),
     ("iam:GetOpenIDConnectProvider", f"{ARN}/later", wire.GetProviderRequest(name="later")),

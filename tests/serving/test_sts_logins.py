@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import event
 
 from authz.control.providers import ProviderChange, Providers
-from authz.federation.registry import Registry
 from authz.formats.provider_configs import check_config
 from authz.identity.credential import Secret
 from authz.identity.external import ProviderKind
@@ -22,7 +21,7 @@ from tests.servers.client_certificates import Authority
 from tests.servers.issuer import CLIENT_ID, OTHER_RSA, Issuer, sign
 from tests.servers.slapd import ADMIN, ADMIN_PASSWORD, SUFFIX, running_slapd
 from tests.serving.sts_clients import MAX_DURATION, VERSION, StsClient, build_sts, error_of
-from tests.serving.surfaces import question
+from tests.serving.surfaces import Surfaces, question
 
 WEB = "AssumeRoleWithWebIdentity"
 GRANTS = "AssumeRoleWithClientGrants"
@@ -40,11 +39,12 @@ GETS = policy(action="s3:Get*", resource="arn:aws:s3:::box/*")
 class Site:
     """Providers as an administrator makes them, and the client of somebody who signs nothing."""
 
-    def __init__(self, world, registry) -> None:
+    def __init__(self, world, surfaces) -> None:
         self.world = world
+        self.surfaces = surfaces
         control = world.control
         self.providers = Providers(control.store, control.clock, control.ring, check_config)
-        self.surface = build_sts(world, registry)
+        self.surface = build_sts(world, surfaces.registry)
         self.client = StsClient(self.surface, world.clock, None)
 
     async def provide(self, name, kind, config, *, policies=(), secret=None):
@@ -92,10 +92,15 @@ class Site:
 
 @pytest.fixture
 async def site(world):
-    registry = Registry(world.control.ring, world.clock, world.metrics)
-    world.providers.follow(registry.follow)
-    yield Site(world, registry)
-    await registry.close()
+    surfaces = Surfaces(world)
+    yield Site(world, surfaces)
+    await surfaces.registry.close()
+
+
+@pytest.fixture
+def surfaces(site):
+    """All other surfaces; they ask the same providers."""
+    return site.surfaces
 
 
 @pytest.fixture
