@@ -56,7 +56,8 @@ class Parent:
     policies of its own. A session of a role (`is_role`) passes `tags` and its `source_identity` on to those it
     asks for.
 
-    Of somebody who logged in, `provider` is the provider's id, `granted` and `facts` are what the login said.
+    Of somebody who logged in, `provider` is the provider's id, `granted` and `facts` are what the login said;
+    `is_login` tells that the login itself asks.
     """
 
     principal_id: str
@@ -67,6 +68,7 @@ class Parent:
     tags: Mapping[str, str] = field(default_factory=dict)
     source_identity: str = ""
     provider: str = ""
+    is_login: bool = False
     granted: tuple[str, ...] = ()
     facts: Mapping[str, Values] = field(default_factory=lambda: NO_FACTS)
 
@@ -195,7 +197,7 @@ class Sessions:
         return Session(
             access_key_id=make_session_key_id(self._random_bytes(SESSION_KEY_BYTES)),
             parent_id=parent_id,
-            issuer_id=issuer.principal_id,
+            issuer_id=issuer.provider if issuer.is_login else issuer.principal_id,
             issued_at=now,
             expires_at=ends if issuer.expires_at is None else min(ends, issuer.expires_at),
             name=name,

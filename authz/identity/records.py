@@ -54,8 +54,8 @@ class User:
     `sessions_void_before` have ended. Times are epoch seconds, UTC.
 
     One that a provider vouches for has its `provider_id`, and as of its last login a `display_name` and the
-    names of its `external_groups` there, sorted, which is what was said at `vouched_at`. Since `absent_since` the
-    provider knows it no more (`None`: it does); until it logs in with a later proof it may do nothing.
+    names of its `external_groups` there, sorted, which is what was said at `vouched_at`. Since `absent_since`
+    the provider knows it no more (`None`: it does); until it logs in with a later proof it may do nothing.
     """
 
     id: str

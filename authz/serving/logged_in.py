@@ -18,7 +18,7 @@ def is_login(caller: KeyEntry) -> bool:
     return (
         session is not None
         and vouched is not None
-        and session.provider == vouched.provider_id
+        and session.issuer_id == vouched.provider_id
         and not caller.is_narrowed
     )
 

@@ -198,6 +198,7 @@ class StsLogins:
                 is_narrowed=False,
                 is_session=False,
                 provider=login.provider_id,
+                is_login=True,
                 granted=user.granted,
                 facts=user.facts,
             ),

@@ -492,7 +492,9 @@ async def test_a_certificate_is_tried_out_with_what_leads_to_the_authority(site,
 
 # --- what somebody who logged in makes ----------------------------------------------------------------------
 
-OWN_KEYS = policy(action=["iam:CreateAccessKey", "iam:*AccessKey*", "s3:GetObject"])
+OWN_KEYS = policy(
+    action=["iam:CreateAccessKey", "iam:*AccessKey*", "s3:GetObject", "sts:TagSession"]
+)
 
 
 def own_key(**more):

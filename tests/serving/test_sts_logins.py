@@ -10,6 +10,7 @@ from urllib.parse import quote_plus, urlencode
 import pytest
 from sqlalchemy import event
 
+from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import ProviderChange, Providers
 from authz.formats.provider_configs import check_config
 from authz.identity.credential import Secret
@@ -260,11 +261,86 @@ async def test_a_claim_and_a_tag_are_facts_for_policies(site, issuer, token, get
     document = json.loads(policy(action=GET, resource="arn:aws:s3:::box/${jwt:dept}/*"))
     document["Statement"][0]["Condition"] = {"StringEquals": {"aws:PrincipalTag/team": "red"}}
     await site.provide("corp", ProviderKind.OIDC, oidc(issuer), policies={"own": json.dumps(document)})  # fmt: skip
+    await site.world.control.policies.create("tags", policy(action="sts:TagSession"))
+    await site.attach("tags", TargetKind.PROVIDER, "corp")
     tags = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}}
     session = await site.session(WebIdentityToken=token(dept="7", **tags))
     assert [await gets(session, path) for path in ("/box/7/a", "/box/8/a")] == [True, False]
     plain = await site.session(WebIdentityToken=token(dept="7"))
     assert not await gets(plain, "/box/7/a")
+
+
+SAYING_MORE = {
+    "tags": {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}},
+    "a source identity": {"https://aws.amazon.com/source_identity": "boss"},
+}
+
+
+@pytest.mark.parametrize("said", SAYING_MORE.values(), ids=SAYING_MORE)
+async def test_a_provider_puts_no_tags_on_its_users_that_no_policy_lets_it(corp, token, said):
+    assert await corp.refused(WEB, WebIdentityToken=token(**said)) == DENIED
+    await corp.world.control.policies.create(
+        "says", policy(action=["sts:TagSession", "sts:SetSourceIdentity"])
+    )
+    await corp.attach("says", TargetKind.PROVIDER, "corp")
+    await corp.session(WebIdentityToken=token(**said))
+
+
+@pytest.mark.parametrize("said", ["te\u0007am", "aws:x", "t" * 129])
+async def test_tags_of_a_login_are_such_as_ours(corp, token, said):
+    tags = {"https://aws.amazon.com/tags": {"principal_tags": {said: ["red"]}}}
+    code = (await corp.refused(WEB, WebIdentityToken=token(**tags)))[0]
+    assert code == "IDPRejectedClaim"
+
+
+async def later(world):
+    """Let the reach of a revocation go by; memory is confirmed anew by a change."""
+    for clock in (world.clock, world.control.clock):
+        clock.advance(REVOCATION_REACH + 1)
+    await world.control.policies.create("later", policy())
+    await world.settle()
+
+
+async def test_an_old_token_brings_no_group_back(corp, token, world):
+    await world.control.groups.create("corp=admins")
+    before = token(groups=["admins"])
+    await corp.session(WebIdentityToken=before)
+    world.clock.advance(5)
+    await corp.session(WebIdentityToken=token(groups=[]))
+    assert (await corp.refused(WEB, WebIdentityToken=before))[0] == "ExpiredTokenException"
+    assert not (await world.control.groups.list_members("corp=admins")).items
+
+
+async def test_an_old_token_brings_nobody_back_who_left(corp, token, world):
+    before = token()
+    await corp.session(WebIdentityToken=before)
+    world.clock.advance(2)
+    world.control.clock.advance(2)
+    await world.control.logins.set_absent(await world.control.users.get("corp=alice"))
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=before) == DENIED
+    await later(world)
+    await corp.session(WebIdentityToken=token())
+
+
+async def test_who_is_shut_out_has_no_session_of_a_role_either(corp, issuer, token, world):
+    await world.control.roles.create("auditor", federated(issuer))
+    await corp.session(WebIdentityToken=token())
+    await corp.session(WebIdentityToken=token(), **named())
+    await world.control.users.update("corp=alice", status=Status.DISABLED)
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
+
+
+async def test_a_token_made_before_its_users_sessions_were_ended_gives_no_new_one(corp, token, world):  # fmt: skip
+    before = token()
+    await corp.session(WebIdentityToken=before)
+    world.clock.advance(1)
+    await world.control.sessions.revoke_user("corp=alice")
+    await world.settle()
+    assert (await corp.refused(WEB, WebIdentityToken=before))[0] == "ExpiredTokenException"
+    await later(world)
+    await corp.session(WebIdentityToken=token())
 
 
 async def test_a_deny_refuses_the_session_itself(corp, token):
