@@ -16,6 +16,7 @@ from authz.identity.external import ProviderKind
 from authz.identity.jwt import TOKEN_LIMIT
 from authz.identity.records import Status, TargetKind
 from authz.serving.bearer_logins import WORD_INTERVAL, Presented, PresentedKind
+from authz.serving.failure_budget import FAILURES, FAILURES_PER_SECOND
 from authz.telemetry.decision_log import DecisionLog
 from authz.wire.authz.v1 import authentication_pb2, authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, policy
@@ -438,6 +439,27 @@ async def test_garbage_pushes_nobody_out_and_asks_the_provider_for_nothing(corp,
     # Keys that nobody knows are asked for once in a while, not once a token.
     await asyncio.gather(*(corp.who(token(OTHER_RSA, kid=f"k{n}")) for n in range(8)))
     assert sum(issuer.requests.values()) <= fetched + 1
+
+
+async def test_a_source_of_many_forgeries_waits_and_nobody_else_does(corp, token, world):
+    shown = token()
+    assert await corp.who(shown) == ALICE
+    forged = [token(OTHER_RSA, sub=f"s{n}") for n in range(int(FAILURES) + 1)]
+    for each in forged[:-1]:
+        assert await corp.who(each) == "InvalidIdentityToken 401"
+    looked_at = corp.verified()
+    for each in (forged[-1], token(seconds=601)):
+        with pytest.raises(OverloadedError):
+            await corp.who(each)
+    assert corp.verified() == looked_at
+    # What is in memory costs nothing, and others come from elsewhere.
+    assert await corp.who(shown) == ALICE
+    assert await corp.who("A.A.A") == "InvalidIdentityToken 401"
+    elsewhere = corp.asked(token(seconds=602))
+    elsewhere.attributes.source.address.socket_address.address = "192.0.2.8"
+    assert (await corp.surfaces.check(elsewhere.SerializeToString())).HasField("ok_response")
+    world.clock.advance(1 / FAILURES_PER_SECOND)
+    assert await corp.who(token(seconds=601)) == ALICE
 
 
 async def test_who_is_let_in_by_nothing_writes_nothing(site, issuer, token, world):
