@@ -32,6 +32,7 @@ from authz.formats.provider_configs import check_config
 from authz.formats.provider_ldap import LdapConfig
 from authz.formats.provider_oidc import OidcConfig
 from authz.formats.provider_webhook import WebhookConfig
+from authz.identity import jwt
 from authz.identity.credential import Secret, check_external_name
 from authz.identity.external import ExternalIdentity, Login, ProviderKind, Trace, no_trace
 from authz.identity.records import Provider, Status
@@ -159,7 +160,8 @@ class Registry:
         `provider` names one of several that both name. Raises `UnauthenticatedError`, `UnavailableError`, and
         `InvalidError` where it must be named and is not.
         """
-        issuer, audience = peek_issuer(token)
+        parsed = jwt.parse_token(token)
+        issuer, audience = jwt.find_issuer(parsed)
         found = [
             pair
             for pair in self._all(OidcProvider)
@@ -171,7 +173,7 @@ class Registry:
             # Whichever came first would be a matter of names, and of what else there is today.
             raise InvalidError(SEVERAL, field="provider")
         one, live = found[0]
-        return _login(one, await live.verify(token, access_token=access_token, trace=trace))
+        return _login(one, await live.verify(parsed, access_token=access_token, trace=trace))
 
     async def try_token(
         self, token: str, *, access_token: str, provider: str, trace: Trace
