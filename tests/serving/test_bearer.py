@@ -10,7 +10,7 @@ from authz.access.bearers import REFUSED_FOR
 from authz.clock import ManualClock
 from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import ProviderChange, Providers
-from authz.errors import InvalidError, OverloadedError
+from authz.errors import InvalidError, OverloadedError, UnavailableError
 from authz.formats.provider_configs import check_config
 from authz.identity.external import ProviderKind
 from authz.identity.jwt import TOKEN_LIMIT
@@ -355,6 +355,30 @@ async def test_a_token_of_unknown_make_is_nobodys(corp, token, issuer):
     ]  # fmt: skip
     for each in forged:
         assert await corp.who(each) in {"InvalidIdentityToken 401", "InvalidToken 401"}, each
+
+
+async def test_a_token_that_two_providers_take_is_nobodys(corp, token, issuer):
+    await corp.provide("twin", ProviderKind.OIDC, oidc(issuer))
+    assert await corp.who(token()) == "InvalidIdentityToken 401"
+
+
+async def test_a_provider_that_wants_an_access_token_is_not_asked(site, token, issuer):
+    await site.provide("corp", ProviderKind.OIDC, oidc(issuer, claims_from_userinfo=True))
+    assert await site.who(token()) == "IDPRejectedClaim 401"
+    assert issuer.requests["/userinfo"] == 0
+
+
+async def test_a_provider_that_cannot_be_reached_is_a_fault_and_no_refusal(site, token, issuer):
+    issuer.answers.clear()
+    await site.provide("corp", ProviderKind.OIDC, oidc(issuer))
+    shown = token()
+    with pytest.raises(UnavailableError):
+        await site.who(shown)
+    # And it is not held against the token.
+    issuer.describe()
+    issuer.publish(public_jwk(RSA, "one"))
+    site.world.clock.advance(120)
+    assert await site.who(shown) == ALICE
 
 
 async def test_a_header_that_could_be_read_in_two_ways_is_refused(corp, token):
