@@ -23,6 +23,7 @@ from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
 from authz.federation.checks import ProviderChecks
 from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY
+from authz.formats.provider_configs import find_origin
 from authz.identity.records import TargetKind
 from authz.identity.session import SessionKeys
 from authz.serving import (
@@ -56,7 +57,9 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         root_access_key_id=plane.root.id,
     )
     checks = ProviderChecks(clock)
-    providers = Providers(store, clock, site.key_ring, checks.check, checks.check_kept_secret)
+    providers = Providers(
+        store, clock, site.key_ring, checks.check, checks.check_kept_secret, find_origin
+    )
     sessions = build_sessions(site, store)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)

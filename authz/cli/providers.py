@@ -194,6 +194,11 @@ def remove(session: Session, name: str, cascade: bool, yes: bool) -> None:
     request = wire.DeleteProviderRequest(name=name)
     done = f"provider {name} removed"
     say_done(session, "ProviderService/DeleteProvider", request, wire.DeleteProviderResponse, done)
+    click.echo(
+        f"Resource and trust policies that name user/{printable(name)}=… or the provider's ARN would hold for "
+        "another provider of this name: clean them up.",
+        err=True,
+    )
 
 
 @provider.command()

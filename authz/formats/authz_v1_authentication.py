@@ -1,9 +1,9 @@
 """`authz.v1.AuthenticationService` messages ↔ a proof of identity, and whose it is.
 
 The caller hands over a token, a certificate, or a request it received, raw; the answer says whose. The text of
-a request must be what was on the wire: a path that was decoded and encoded again verifies wrongly, so what can be
-no raw path is refused here with the field's name instead of a puzzling `SignatureDoesNotMatch`. Non-ASCII text
-in the path is taken as its UTF-8 bytes, read as Latin-1, as `identity/http.py` keeps all raw text.
+a request must be what was on the wire: a path that was decoded and encoded again verifies wrongly, so what can
+be no raw path is refused here with the field's name instead of a puzzling `SignatureDoesNotMatch`. Non-ASCII
+text in the path is taken as its UTF-8 bytes, read as Latin-1, as `identity/http.py` keeps all raw text.
 
 Not here: verifying (`identity/sigv4.py`), or looking the key up.
 """

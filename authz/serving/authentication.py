@@ -1,8 +1,8 @@
 """Services that take proofs themselves ask (`authz.v1.AuthenticationService`): whose is this?
 
 A signed request, a token, or the certificate of a client whose TLS the caller ended. A failed authentication is
-a normal answer, counted by its code; errors are for faults. The caller has a request's body, we do not: what was
-declared as its hash is what the signature covers, and the caller must check the body against that header.
+a normal answer, counted by its code; errors are for faults. The caller has a request's body, we do not: what
+was declared as its hash is what the signature covers, and the caller must check the body against that header.
 """
 
 from collections.abc import Awaitable

@@ -69,23 +69,13 @@ class ExternalUsers:
         _check_tags(identity)
         granted = await self._logins.find_policies(identity.policies)
         entry = await self._find_entry(login, has_policies=bool(granted), is_news=is_news)
-        if not entry.is_enabled:
-            raise UnauthenticatedError("AccessDenied", SHUT_OUT)
-        if identity.issued_at is not None and identity.issued_at < entry.sessions_void_before:
-            raise UnauthenticatedError("ExpiredToken", ENDED)
+        _require_good(entry, identity)
         if not (granted or entry.handle.ids or entry.handle.deny_only_ids):
             raise UnauthenticatedError("AccessDenied", NO_POLICY)
         facts = login_facts(login, self._account)
         acting = self._acting(entry, granted, facts)
         self._require_tagging(self._acting(entry, granted, {}), identity)
         return External(entry, granted, facts, acting)
-
-    async def check_not_shut_out(self, login: Login) -> None:
-        """Refuse somebody who is known here and may not log in, whatever else lets it; raises as `find`."""
-        name = external_name(login.provider_name, login.identity.name)
-        entry = self._principals.find_user(name) or await self._principals.load_user(name)
-        if entry is not None and not entry.is_enabled:
-            raise UnauthenticatedError("AccessDenied", SHUT_OUT)
 
     def _require_tagging(self, entry: UserEntry, identity: ExternalIdentity) -> None:
         """Refuse tags and a source identity of a login unless a policy lets its user bring them (AWS).
@@ -112,6 +102,20 @@ class ExternalUsers:
                 if not self._authorizer.decide(entry, request).is_allowed:
                     raise ForbiddenError(f"{who.arn} may not {action}, and its login asks for that")
 
+    async def check(self, login: Login) -> None:
+        """Refuse who is known here and may not log in; nobody gets known by it.
+
+        For sessions of roles: the role says who gets one, and a disabled user is out all the same. Raises as
+        `find`.
+        """
+        name = external_name(login.provider_name, login.identity.name)
+        entry = self._principals.find_user(name) or await self._principals.load_user(name)
+        if entry is not None and entry.vouched is not None and entry.vouched.is_absent:
+            # It is back; whether it is disabled besides, only what is stored then tells.
+            entry = await self._find_entry(login, has_policies=True, is_news=True)
+        if entry is not None:
+            _require_good(entry, login.identity)
+
     async def _find_entry(self, login: Login, *, has_policies: bool, is_news: bool) -> UserEntry:
         identity = login.identity
         name = external_name(login.provider_name, identity.name)
@@ -136,6 +140,14 @@ class ExternalUsers:
         principal = vouched_principal(entry.principal, facts)
         handle = self._policies.granting(entry.handle, granted) if granted else None
         return entry.derived(None, principal, handle)
+
+
+def _require_good(entry: UserEntry, identity: ExternalIdentity) -> None:
+    """Refuse a user that is shut out, and a proof made before all of its sessions were ended."""
+    if not entry.is_enabled:
+        raise UnauthenticatedError("AccessDenied", SHUT_OUT)
+    if identity.issued_at is not None and identity.issued_at < entry.sessions_void_before:
+        raise UnauthenticatedError("ExpiredToken", ENDED)
 
 
 def _check_tags(identity: ExternalIdentity) -> None:

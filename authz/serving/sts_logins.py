@@ -1,8 +1,8 @@
 """Sessions on the word of an identity provider: proved by it, then like any other.
 
 Without a role the session is the provider's user's own; it needs no right but can be denied, as every session
-of oneself. With one, the role's trust policy alone decides, and it must name the provider. A session ends with
-its proof at the latest.
+of oneself. With one, the role's trust policy alone decides, and it must name the provider; but a user who is
+disabled here gets none. A session ends with its proof at the latest.
 
 Not here: what a proof is worth (`federation`), who the user is (`external_users.py`), requests and answers
 (`formats/sts_logins.py`).
@@ -145,7 +145,7 @@ class StsLogins:
         """
         if asked.action not in _GUESSED:
             return None
-        return self._limits.begin(asked.username, request.source_ip)
+        return self._limits.begin(asked.username, request.source_ip, provider=asked.provider)
 
     async def _take_token(self, asked: LoginRequest, _: HttpRequest) -> Login:
         return await self._federation.take_token(
@@ -214,7 +214,7 @@ class StsLogins:
     async def _assume(self, proven: Proven) -> tuple[str, bytes]:
         asked, login = proven.asked, proven.login
         identity = login.identity
-        await self._users.check_not_shut_out(login)
+        await self._users.check(login)
         role = await self._find_role(asked.role_arn)
         principal = federated_principal(login, self._account)
         facts = _facts(asked)

@@ -67,7 +67,9 @@ def test_a_provider_is_shown_without_its_secret(run):
     listed = run.ok("provider", "list")
     assert "everybody" in listed
     assert "client_ids" not in listed
-    run.ok("provider", "remove", "shown")
+    removed = run("provider", "remove", "shown")
+    assert removed.exit_code == 0
+    assert "policies that name user/shown=" in removed.stderr
 
 
 def test_a_provider_from_its_addition_to_its_removal(run, server, provider):

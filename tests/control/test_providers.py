@@ -1,17 +1,27 @@
 """Identity providers: what is kept of them, that their secret is shown to nobody, and when they can go."""
 
+import json
+
 import pytest
 
 from authz.control import groups as groups_module
 from authz.control import providers as providers_module
 from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import SECRET_LIMIT, ProviderChange
-from authz.errors import ConflictError, InvalidError, NotFoundError, UnavailableError
+from authz.errors import (
+    ConflictError,
+    InUseError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
+from authz.formats.provider_configs import find_origin
 from authz.identity.credential import Secret
 from authz.identity.external import ExternalIdentity, ProviderKind
 from authz.identity.records import Status, TargetKind
 from authz.store.sql.engine import Database
 from authz.store.sql.source import SqlSource
+from tests.servers.client_certificates import Authority
 from tests.store.fixtures import ALLOW_ALL, Control
 
 OIDC = ProviderKind.OIDC
@@ -383,3 +393,68 @@ async def test_who_is_in_a_providers_group_is_not_said_by_hand(control: Control)
     await control.groups.add_members("own", ["corp=ann", "bob"])
     members = (await control.groups.list_members("own")).items
     assert [member.name for member in members] == ["bob", "corp=ann"]
+
+
+# --- another origin ---
+
+
+CA_A, CA_B = (Authority(name).own.pem for name in "ab")
+
+
+def authorities(*pems: str) -> str:
+    return json.dumps({"ca_pem": "".join(pems)})
+
+
+def ldap(**changes: object) -> str:
+    least = {"url": "ldaps://a.example", "anonymous_lookup": True, "user_bases": ["ou=a,dc=x"]}
+    return json.dumps({**least, "user_filter": "(uid=%s)"} | changes)
+
+
+def oidc(issuer: str = "https://a.example", **more: object) -> str:
+    return json.dumps({"issuer": issuer, "client_ids": ["app"], **more})
+
+
+async def test_another_issuer_inherits_no_users(control: Control) -> None:
+    control.providers._find_origin = find_origin
+    made = (await control.providers.create("corp", OIDC, oidc())).value
+    user = await control.logins.adopt(made.id, ExternalIdentity(name="ann"), has_policies=True)
+    assert user is not None
+    other = ProviderChange(config=oidc("https://b.example"))
+    with pytest.raises(InUseError, match="make another provider"):
+        await control.providers.update("corp", other)
+    assert await control.providers.get("corp") == made
+    # All else may change, and ends nothing.
+    changed = oidc(groups_claim="groups")
+    updated = (await control.providers.update("corp", ProviderChange(config=changed))).value
+    assert (updated.config, updated.sessions_void_before) == (changed, 0.0)
+    await control.users.delete("corp=ann")
+    moved = (await control.providers.update("corp", other)).value
+    assert moved.sessions_void_before == control.clock.now() + REVOCATION_REACH
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "is_another"),
+    [
+        (ProviderKind.LDAP, ldap(), ldap(url="ldaps://b.example"), True),
+        (ProviderKind.LDAP, ldap(), ldap(user_bases=["ou=a,dc=x", "ou=b,dc=x"]), True),
+        (ProviderKind.LDAP, ldap(), ldap(url="ldaps://a.example:636", timeout=5), False),
+        (ProviderKind.CERTIFICATE, authorities(CA_A), authorities(CA_B), True),
+        (ProviderKind.CERTIFICATE, authorities(CA_A), authorities(CA_A, CA_B), True),
+        (ProviderKind.CERTIFICATE, authorities(CA_A, CA_B), authorities(CA_B, CA_A), False),
+        (ProviderKind.WEBHOOK, '{"url": "https://a.example/x"}', '{"url": "https://a.example/y"}', True),
+        (ProviderKind.WEBHOOK, '{"url": "https://a.example/x"}', '{"url": "https://a.example/x", "groups_claim": "g"}', False),
+        (ProviderKind.WEBHOOK, "no longer readable", '{"url": "https://a.example/x"}', True),
+    ],
+)  # fmt: skip
+async def test_sessions_end_when_somebody_else_vouches(
+    control: Control, kind: ProviderKind, before: str, after: str, is_another: bool
+) -> None:
+    control.providers._find_origin = find_origin
+    control.providers._check_config = lambda *_: None
+    await control.providers.create("corp", kind, before)
+    await control.users.create("corp=ann")
+    control.clock.advance(5.0)
+    updated = (await control.providers.update("corp", ProviderChange(config=after))).value
+    ends = control.clock.now() + REVOCATION_REACH if is_another else 0.0
+    assert updated.sessions_void_before == ends
+    assert (await control.providers.get("corp")) == updated

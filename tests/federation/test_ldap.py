@@ -21,7 +21,7 @@ from authz.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from authz.federation.ldap import LdapProvider
+from authz.federation.ldap import REFUSALS_RECENT, LdapProvider, _Refusals
 from authz.federation.ldap_connection import ANSWER_LIMIT
 from authz.federation.ldap_search import escape_value, fill_filter
 from authz.formats.provider_ldap import parse_ldap_config
@@ -33,6 +33,9 @@ from tests.servers.slapd import ADMIN, ADMIN_PASSWORD, SUFFIX, SlapdServer, runn
 PASSWORD = "correct horse"
 WRONG = "the user name or password is wrong"
 PEOPLE, STAFF, GROUPS = (f"ou={name},{SUFFIX}" for name in ("people", "staff", "groups"))
+
+UNUSABLE = ("a\x1b[2Jb", "nul\0x", "x" * 257)
+"""Texts that are no name for people."""
 
 PERSON = """
 dn: {dn}
@@ -82,6 +85,9 @@ def directory() -> str:
         person(f"uid=lost,{SUFFIX}", "Lost"),
         f"\ndn: uid=nopass,{PEOPLE}\nobjectClass: inetOrgPerson\ncn: No\nsn: No\n",
         person(f"uid=photo,{PEOPLE}", "Photo", "departmentNumber: 7", f"jpegPhoto:: {base64.b64encode(bytes([255, 254])).decode()}"),
+        person(f"uid=odd,{PEOPLE}", "Odd", *(f"description:: {coded(text)}" for text in UNUSABLE)),
+        person(f"uid=named,{PEOPLE}", "Named", f"description:: {coded(UNUSABLE[0])}", "description: Fine"),
+        person(f"uid=slow,{PEOPLE}", "Slow", password="{CRYPT}$6$rounds=100000$abcdefgh$" + "x" * 86),
         person(f"uid=hidden,ou=hidden,{SUFFIX}", "Hidden"),
         person(f"uid=many,ou=many,{SUFFIX}", "Many"),
     ]  # fmt: skip
@@ -125,7 +131,11 @@ async def make(slapd: SlapdServer) -> AsyncIterator[Make]:
     """Make providers of the server; they are closed in the end."""
     made: list[LdapProvider] = []
 
-    def build(secret: Secret | None = Secret(ADMIN_PASSWORD), **changes: object) -> LdapProvider:  # noqa: B008
+    def build(
+        secret: Secret | None = Secret(ADMIN_PASSWORD),  # noqa: B008
+        refusal_floor: float = 0.0,
+        **changes: object,
+    ) -> LdapProvider:
         raw: dict[str, object] = {
             "url": f"ldaps://localhost:{slapd.tls_port}",
             "ca_file": str(slapd.authority.path),
@@ -138,7 +148,9 @@ async def make(slapd: SlapdServer) -> AsyncIterator[Make]:
         }
         raw |= changes
         config = parse_ldap_config({k: v for k, v in raw.items() if v is not None})
-        made.append(LdapProvider("corp", config, secret, SystemClock()))
+        made.append(
+            LdapProvider("corp", config, secret, SystemClock(), refusal_floor=refusal_floor)
+        )
         return made[-1]
 
     yield build
@@ -260,6 +272,67 @@ async def test_unknown_user_several_users_and_wrong_password_are_one_answer_and_
         assert (error.code, error.message) == ("AccessDenied", WRONG)
         binds.append(len(slapd.binds()) - before)
     assert binds == [1, 1, 1, 1]
+
+
+async def test_a_refusal_comes_no_earlier_than_its_floor_whoever_is_there(make: Make) -> None:
+    provider = make(refusal_floor=0.4)
+    await provider.login("ann", Secret(PASSWORD))
+    for username in ("ann", "nobody", "twin"):
+        assert await seconds_of_refusal(provider, username) >= 0.4
+
+
+async def test_where_a_password_is_refused_slowly_a_stranger_is_too(make: Make) -> None:
+    provider = make()
+    await seconds_of_refusal(provider, "slow")
+    slow = provider._refusals._slowest
+    assert slow > 0
+    await seconds_of_refusal(provider, "ann")
+    assert provider._refusals._slowest >= slow
+    for username in ("nobody", "twin", "ann", "slow"):
+        assert await seconds_of_refusal(provider, username) >= slow
+
+
+async def test_the_slowest_refusal_is_forgotten_and_never_more_than_the_timeout() -> None:
+    clock = ManualClock()
+    refusals = _Refusals(clock, 0.0, 0.2)
+    refusals.hear(3_600.0)
+    started = asyncio.get_running_loop().time()
+    await refusals.wait(clock.monotonic())  # the test would time out
+    assert asyncio.get_running_loop().time() - started >= 0.19
+    clock.advance(REFUSALS_RECENT + 1)
+    refusals.hear(0.01)
+    assert refusals._slowest == 0.01
+
+
+async def test_refusals_that_are_held_back_hold_nobody_up(make: Make) -> None:
+    provider = make(pool_size=1, refusal_floor=20.0)
+    held_back = [
+        asyncio.create_task(provider.login(name, Secret("wrong"))) for name in ["ann", "nobody"] * 4
+    ]
+    places = provider._places._value
+    async with asyncio.timeout(15):
+        await asyncio.sleep(0)
+        while provider._places._value < places:  # noqa: ASYNC110 - threads give them back
+            await asyncio.sleep(0.01)
+        await provider.login("ann", Secret(PASSWORD))
+    assert not any(task.done() for task in held_back)
+    for task in held_back:
+        task.cancel()
+    await asyncio.gather(*held_back, return_exceptions=True)
+
+
+async def seconds_of_refusal(provider: LdapProvider, username: str) -> float:
+    started = SystemClock().monotonic()
+    await refusal(provider, username, "wrong")
+    return SystemClock().monotonic() - started
+
+
+async def test_a_display_name_is_one_that_can_be_shown(make: Make) -> None:
+    provider = make(display_attribute="description")
+    assert (await provider.login("odd", Secret(PASSWORD))).display_name == "odd"
+    assert (await provider.login("named", Secret(PASSWORD))).display_name == "Fine"
+    photo = await make(display_attribute="jpegPhoto").login("photo", Secret(PASSWORD))
+    assert photo.display_name == "photo"
 
 
 @pytest.mark.parametrize(
@@ -663,6 +736,7 @@ async def test_each_login_is_observed(slapd: SlapdServer, make: Make) -> None:
         Secret(ADMIN_PASSWORD),
         ManualClock(),
         lambda outcome, _: heard.append(outcome),
+        refusal_floor=0.0,
     )
     await provider.login("ann", Secret(PASSWORD))
     await refusal(provider, "ann", "wrong")

@@ -1,15 +1,19 @@
 """The providers that are live: what follows what is stored, and which one a proof goes to."""
 
+import asyncio
 import json
+import socket
 from dataclasses import replace
 
 import pytest
+from cryptography import x509
 
 from authz.access.ports import StoredProvider
 from authz.errors import InvalidError, NotFoundError, UnauthenticatedError, UnavailableError
 from authz.federation.ldap import LdapProvider
 from authz.federation.oidc import OidcProvider
 from authz.federation.registry import Registry
+from authz.identity.claims import NAME_LIMIT
 from authz.identity.credential import Secret
 from authz.identity.external import ProviderKind
 from authz.identity.records import Provider, Status
@@ -158,7 +162,7 @@ async def test_a_secret_that_cannot_be_unsealed_makes_one_unusable(stored, capsy
     sealed = other.seal(b"s3cret", b"id-lab", bytes(NONCE_SIZE))
     stored.put("lab", KINDS.LDAP, LDAP, secret="s", sealed_secret=sealed)
     assert "provider_unusable" in capsys.readouterr().out
-    with pytest.raises(NotFoundError):
+    with pytest.raises(UnavailableError, match="see the log"):
         await stored.registry.take_password("ann", Secret("x"))
     # Nor does one provider's secret open as another's.
     sealed = stored.ring.seal(b"s3cret", b"id-other", bytes(NONCE_SIZE))
@@ -195,6 +199,16 @@ async def test_a_password_goes_to_the_one_directory_that_is_meant(stored):
             await take(provider=unknown)
 
 
+async def test_a_disabled_directory_is_meant_as_long_as_it_is_stored(stored):
+    """Otherwise disabling one of two would send the passwords meant for it to the other."""
+    stored.put("lab", KINDS.LDAP, LDAP, secret="s")
+    stored.put("lab2", KINDS.LDAP, LDAP, secret="s", status=Status.DISABLED)
+    with pytest.raises(InvalidError):
+        await stored.registry.take_password("ann", Secret("p"))
+    refused = stored.registry.take_password("ann", Secret("p"), provider="lab2")
+    assert await code_of(refused) == "AccessDenied"
+
+
 async def test_a_webhooks_token_goes_to_the_one_webhook_that_is_meant(stored, issuer):
     for name in ("a", "b"):
         issuer.serve(f"/{name}?token=t", {"user": name, "maxValiditySeconds": 900})
@@ -206,6 +220,86 @@ async def test_a_webhooks_token_goes_to_the_one_webhook_that_is_meant(stored, is
     assert (login.provider_name, login.identity.name) == ("b", "b")
     with pytest.raises(NotFoundError):
         await stored.registry.take_custom_token("t", provider="c")
+
+
+NOT_IN_USE = [
+    ({"status": Status.DISABLED}, UnauthenticatedError),
+    ({"config": "{}"}, UnavailableError),
+]
+
+
+@pytest.mark.parametrize(("change", "error"), NOT_IN_USE)
+async def test_a_password_meant_for_a_directory_that_is_not_in_use_goes_to_no_other(
+    stored, change, error
+):
+    async def take(**named):
+        await stored.registry.take_password("ann", Secret("p"), **named)
+
+    with socket.create_server((LOOPBACK, 0)) as other:
+        other.setblocking(False)
+        url = f"ldap://{LOOPBACK}:{other.getsockname()[1]}"
+        stored.put("lab", KINDS.LDAP, secret="s", **({"config": LDAP} | change))
+        with pytest.raises(error):
+            await take()
+        stored.put("other", KINDS.LDAP, {**LDAP, "url": url}, secret="s")
+        with pytest.raises(InvalidError, match="name the one"):
+            await take()
+        with pytest.raises(error):
+            await take(provider="lab")
+        with pytest.raises(BlockingIOError):  # nobody connected
+            other.accept()
+    stored.put("lab", KINDS.LDAP, LDAP, secret="s")
+    with pytest.raises(UnavailableError, match="reached"):  # it is asked again
+        await take(provider="lab")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"), [NOT_IN_USE[0], ({"config": {"url": "x"}}, UnavailableError)]
+)
+async def test_a_token_meant_for_a_webhook_that_is_not_in_use_goes_to_no_other(
+    stored, issuer, change, error
+):
+    config = {"url": f"{issuer.url}/a", "insecure_http": True}
+    stored.put("a", KINDS.WEBHOOK, **({"config": config} | change))
+    stored.put("b", KINDS.WEBHOOK, {**config, "url": f"{issuer.url}/b"})
+    with pytest.raises(InvalidError, match="name the one"):
+        await stored.registry.take_custom_token("t")
+    with pytest.raises(error):
+        await stored.registry.take_custom_token("t", provider="a")
+    assert not issuer.requests
+
+
+async def test_a_surprise_in_one_provider_keeps_nobody_else_out_and_leaves_nothing_behind(
+    stored, issuer, monkeypatch, capsys
+):
+    make, start = stored.registry._make, OidcProvider.start
+
+    def surprise(*_):
+        raise RuntimeError("with a s3cret")
+
+    def start_and_fail(live):
+        start(live)
+        surprise()
+
+    stored.put("one", KINDS.OIDC, oidc(issuer.url))
+    monkeypatch.setattr(
+        stored.registry, "_make",
+        lambda one, secret: surprise() if one.name == "bad" else make(one, secret),
+    )  # fmt: skip
+    monkeypatch.setattr(OidcProvider, "start", start_and_fail)
+    stored.put("bad", KINDS.OIDC, oidc(issuer.url, client_ids=["x"]))
+    stored.put("half", KINDS.OIDC, oidc(issuer.url, client_ids=["y"]))
+    logged = capsys.readouterr().out
+    assert logged.count("provider_unusable") == 2
+    assert "s3cret" not in logged
+    monkeypatch.undo()
+    stored.put("two", KINDS.OIDC, oidc(issuer.url, client_ids=["app"]))
+    take = stored.registry.take_token
+    assert (await take(issuer.token())).provider_name == "one"
+    assert (await take(issuer.token(aud="app"))).provider_name == "two"
+    await stored.registry.close()
+    left = {task.get_name() for task in asyncio.all_tasks()}
+    assert not left & {"provider bad", "provider half", "provider one", "provider two"}
 
 
 async def test_a_certificate_goes_to_whose_authority_made_it(stored, clock):
@@ -240,6 +334,35 @@ async def test_names_are_spelt_by_the_providers_that_know_them(stored, issuer):
             stored.registry.canonical_group(one, bad)
     with pytest.raises(InvalidError):
         stored.registry.canonical_user(lab, "uid=ann,ou=elsewhere,dc=x")
+
+
+async def test_clients_and_those_of_tokens_are_spelt_as_their_logins_spell_them(stored, issuer):
+    ca = Authority("one", key_number=1)
+
+    def put(source):
+        config = {"ca_pem": ca.own.pem, "identity_from": source}
+        return stored.put("tls", KINDS.CERTIFICATE, config)
+
+    spell = stored.registry.canonical_user
+    tls = put("dns")
+    leaf = ca.issue("x", names=[x509.DNSName("Host.Example")])
+    assert stored.registry.take_certificate(leaf.der).identity.name == "host.example"
+    assert spell(tls, "Host.Example") == "host.example"
+    for never in ("*.example", "hö.example", " a.example", "a.example "):
+        with pytest.raises(InvalidError):
+            spell(tls, never)
+    tls = put("uri")
+    assert spell(tls, "spiffe://Cluster/X") == "spiffe://Cluster/X"
+    with pytest.raises(InvalidError):
+        spell(tls, "spiffe://clüster")
+    assert spell(put("common_name"), "Jörg *") == "Jörg *"
+    one = stored.put("one", KINDS.OIDC, oidc(issuer.url))
+    hook = stored.put("hook", KINDS.WEBHOOK, {"url": issuer.url, "insecure_http": True})
+    for provider in (one, hook):
+        for never in (" ann", "ann ", "a" * (NAME_LIMIT + 1), "a\u200bb"):
+            with pytest.raises(InvalidError):
+                spell(provider, never)
+        assert spell(provider, "a" * NAME_LIMIT) == "a" * NAME_LIMIT
 
 
 async def test_closing_ends_everything_in_the_background(stored, issuer):

@@ -11,6 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from authz.errors import ForbiddenError, InUseError, InvalidError, NotFoundError, OverloadedError
 from authz.formats.admin_v1_providers import WITHHELD
+from authz.identity.external import ProviderKind
 from authz.identity.records import Status, TargetKind
 from authz.identity.sigv4 import sign_headers
 from authz.serving.login_limits import ACCOUNT_AT_SOURCE
@@ -425,6 +426,20 @@ cn: Alice
 sn: A
 userPassword: a-good-password
 """
+
+
+async def test_one_that_cannot_be_used_is_told_as_such(site, world):
+    # Stored by another version of the software, say.
+    for name, kind in (("a", ProviderKind.OIDC), ("b", ProviderKind.CERTIFICATE)):
+        await world.control.providers.create(name, kind, '{"unknown": 1}')
+    tried = await site.call(trial("x.y.z", "a"))
+    assert not tried.ok
+    assert "cannot be used" in tried.refusal
+    shown = Authority("ca").own.pem
+    tried = await site.call(wire.TestProviderRequest(name="b", client_certificate=shown))
+    assert (tried.ok, bool(tried.refusal), tried.steps[-1].ok) == (False, True, False)
+    assert (await site.call(wire.GetProviderRequest(name="a"))).provider.config == '{"unknown": 1}'
+    await site.call(wire.DeleteProviderRequest(name="a"))
 
 
 async def test_a_password_is_tried_out_within_the_limits_of_sts(site, surfaces):

@@ -413,10 +413,14 @@ async def test_only_so_many_requests_are_held_at_a_time(site, monkeypatch):
     assert json.loads((await site.ask()).body)["Statement"]
 
 
-async def test_one_source_holds_only_its_share_of_them(site, monkeypatch):
+@pytest.mark.parametrize(("first", "second", "another"), [
+    ("198.51.100.1", "198.51.100.1", "198.51.100.2"),
+    ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"),
+])  # fmt: skip
+async def test_one_source_holds_only_its_share_of_them(site, monkeypatch, first, second, another):
     monkeypatch.setattr(adapter, "MAX_OF_ONE_SOURCE", 1)
-    greedy, other = {"x-forwarded-for": "198.51.100.1"}, {"x-forwarded-for": "198.51.100.2"}
-    raw = on_the_wire(site.client.request("PUT", body=a_bucket_policy(), unsigned=greedy))
+    begun, greedy, other = ({"x-forwarded-for": one} for one in (first, second, another))
+    raw = on_the_wire(site.client.request("PUT", body=a_bucket_policy(), unsigned=begun))
     reader, writer = await asyncio.open_connection("127.0.0.1", site.server.port)
     writer.write(raw[:-1])
     await until(lambda: site.app._in_flight.total() == 1)

@@ -110,10 +110,41 @@ def test_many_sources_after_one_account_slow_it_but_a_little(limits, clock):
     assert is_let_in(limits, "ann", HERE)
 
 
-@pytest.mark.parametrize("spelling", ["ANN", " ann", "ann ", "\tann", "Ａｎｎ", "aNN"])
+def test_who_is_called_the_same_at_another_provider_is_somebody_else(limits):
+    for _ in range(6):
+        limits.begin("ann", HERE, provider="lab")
+    with pytest.raises(OverloadedError):
+        limits.begin("ANN", HERE, provider="lab")
+    limits.begin("ann", HERE, provider="corp")
+
+
+@pytest.mark.parametrize("spelling", [
+    "ANN", " ann", "ann ", "\tann", "Ａｎｎ", "aNN", "ánn", "an\u0303n", "a\u00adnn", "an\u034fn", "ann\ufe0f",
+    "a\u200bnn", "\u1806ann", "\0ann",
+])  # fmt: skip
 def test_spellings_that_a_directory_takes_for_one_are_one(limits, spelling):
     fail(limits, 6)
     assert not is_let_in(limits, spelling)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ann lee", "ANN \u00a0 LEE"), ("straße", "STRASSE"), ("ﬁ", "fi")]
+)
+def test_spaces_and_letters_that_are_several_have_one_spelling(limits, one, other):
+    fail(limits, 6, account=one)
+    assert not is_let_in(limits, other)
+    assert is_let_in(limits, one.replace(" ", "") + "x")
+
+
+def test_an_account_is_tried_by_all_sources_no_faster_than_directories_lock(limits, clock):
+    attempts = 0
+    for number in range(900):
+        clock.advance(1.0)
+        attempts += is_let_in(limits, "ann", f"10.2.{number // 250}.{number % 250}")
+    assert attempts <= 10 + 4 + 900 / ACCOUNT.longest
+    assert ACCOUNT.free <= 10
+    clock.advance(ACCOUNT.longest)
+    assert is_let_in(limits, "ann", HERE)
 
 
 def test_names_that_are_nothing_are_remembered_too(limits):
@@ -135,7 +166,7 @@ def test_addresses_of_one_client_are_one_source(limits, one, other):
 
 def test_without_an_address_the_account_alone_is_counted(limits):
     for source in ("", "unknown"):
-        fail(limits, 25, source=source)
+        fail(limits, ACCOUNT.free // 2, source=source)
     fail(limits, 1, source="")
     assert not is_let_in(limits, source="")
     for _ in range(1_000):

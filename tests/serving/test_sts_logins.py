@@ -352,6 +352,38 @@ async def test_a_deny_refuses_the_session_itself(corp, token):
     await corp.session(WebIdentityToken=token())
 
 
+async def test_who_the_provider_tells_apart_is_apart_here(corp, token, gets, world):
+    names = (
+        "Alice",
+        "alice",
+        "ALICE",
+        "\uff41lice",
+        "e\u0301",
+        "\u00e9",
+        "corp=alice",
+        "a,b",
+        "x" * 255,
+        "root",
+    )
+    ids = {}
+    for name in names:
+        session = await corp.session(WebIdentityToken=token(sub=name))
+        ids[(await session.ask())["UserId"]] = session
+    assert len(ids) == len(names)
+    await world.control.users.update("corp=alice", status=Status.DISABLED)
+    await world.settle()
+    assert [await gets(session) for session in ids.values()].count(False) == 1
+
+
+async def test_a_user_of_ours_is_not_the_providers_of_the_same_name(corp, token, gets, world):
+    await world.control.users.create("alice")
+    await world.control.policies.create("all", policy())
+    await corp.attach("all", TargetKind.USER, "alice")
+    session = await corp.session(WebIdentityToken=token())
+    assert await gets(session)
+    assert not await gets(session, method="PUT")
+
+
 # --- roles --------------------------------------------------------------------------------------------------
 
 
@@ -561,6 +593,25 @@ async def test_a_user_that_is_disabled_is_out_at_once_and_stays_so(corp, token, 
     await world.control.users.update("corp=alice", status=Status.ENABLED)
     await world.settle()
     assert not await gets(session)
+
+
+async def test_a_disabled_user_has_no_way_around_by_a_role(corp, issuer, token, world):
+    await corp.role(federated(issuer))
+    await corp.session(WebIdentityToken=token())
+    await corp.session(WebIdentityToken=token(), **named())
+    users = world.control.users
+    await users.update("corp=alice", status=Status.DISABLED)
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
+    await corp.session(WebIdentityToken=token(sub="bob"), **named())
+    # Nor while it was absent; who is absent alone is back, by a role's session too.
+    await world.control.logins.set_absent(await users.get("corp=alice"))
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
+    await users.update("corp=alice", status=Status.ENABLED)
+    await world.control.logins.set_absent(await users.get("corp=alice"))
+    await world.settle()
+    await corp.session(WebIdentityToken=token(), **named())
 
 
 async def test_a_deleted_user_comes_back_as_another_one(corp, token, gets, world):
