@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "serve": Entry("service", "serve", "Run the service."),
     "migrate": Entry("service", "migrate", "Bring the database's schema up to date."),
     "config": Entry("service", "config", "Show the effective settings, secrets redacted."),
+    "keyring": Entry("keyring", "keyring", "Rotate the master keys that seal stored secrets."),
     "doctor": Entry(
         "doctor", "doctor", "Check settings, files, database and service; say what to do."
     ),

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from authz.errors import ParseError, UnavailableError
+from authz.errors import ConflictError, NotFoundError, ParseError, UnavailableError, quote
 
 KEY_SIZE: Final = 32
 """Bytes of a master key (AES-256)."""
@@ -93,11 +93,44 @@ class KeyRing:
         """Tell whether the primary key sealed it; what it did not seal is resealed after a rotation."""
         return _split(sealed)[0] == self.primary
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, the primary one first."""
+        return tuple(self._keys)
+
+    def header(self, key_id: str) -> bytes:
+        """Return what everything begins with that this key sealed. Raises `NotFoundError`."""
+        self._require(key_id)
+        return _header(key_id)
+
     def with_primary(self, key_id: str, key: bytes) -> "KeyRing":
-        """Return a ring with a new primary key in front of those it has."""
-        return KeyRing(
-            {key_id: key} | {known: k for known, k in self._keys.items() if known != key_id}
-        )
+        """Return a ring with a new primary key in front of those it has; raises as `with_standby`."""
+        return self.with_standby(key_id, key).activated(key_id)
+
+    def with_standby(self, key_id: str, key: bytes) -> "KeyRing":
+        """Return a ring with a key more, which opens and does not seal.
+
+        Raises `ConflictError` when there is one of this id, `ParseError` for an unusable ring.
+        """
+        if key_id in self._keys:
+            raise ConflictError(f"there is a key {quote(key_id)} on the ring")
+        return KeyRing({**self._keys, key_id: key})
+
+    def activated(self, key_id: str) -> "KeyRing":
+        """Return a ring on which this key is the primary one. Raises `NotFoundError`."""
+        self._require(key_id)
+        return KeyRing({key_id: self._keys[key_id]} | self._keys)
+
+    def without(self, key_id: str) -> "KeyRing":
+        """Return a ring without this key; raises `NotFoundError`, and `ConflictError` for the primary one."""
+        self._require(key_id)
+        if key_id == self.primary:
+            raise ConflictError(f"{quote(key_id)} is the primary key; activate another one first")
+        return KeyRing({known: key for known, key in self._keys.items() if known != key_id})
+
+    def _require(self, key_id: str) -> None:
+        if key_id not in self._keys:
+            raise NotFoundError(f"there is no key {quote(key_id)} on the ring")
 
     def render(self) -> str:
         """Return the text of the key-ring file, which `parse_key_ring` reads. It holds the keys: mode 0600."""

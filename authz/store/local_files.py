@@ -8,15 +8,17 @@ trusted.
 Not here: what the keys are used for (`identity/sealing.py`).
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from authz.errors import InvalidError
+from authz.errors import ConflictError, InvalidError, NotFoundError
 from authz.identity.credential import (
     ACCESS_KEY_ID_BYTES,
     SECRET_BYTES,
@@ -57,6 +59,55 @@ def key_ring(path: Path) -> KeyRing:
     return parse_key_ring(_read_or_make(path, _make_ring))
 
 
+def make_key() -> tuple[str, bytes]:
+    """Return a new master key and its id."""
+    return f"k-{secrets.token_hex(4)}", secrets.token_bytes(KEY_SIZE)
+
+
+def read_key_ring(path: Path) -> KeyRing:
+    """Return the key ring in `path`, which has to be there; raises as `key_ring`, and `NotFoundError`."""
+    if not path.exists():
+        raise NotFoundError(f"there is no key ring {path}")
+    return key_ring(path)
+
+
+def replace_key_ring(path: Path, known: KeyRing, ring: KeyRing) -> None:
+    """Put `ring` into the file in place of `known`, whole or not at all.
+
+    Raises `ConflictError` when the file holds another one by now, `InvalidError` when it cannot be written.
+    """
+    target = path.resolve()  # of a link, what it leads to is replaced
+    try:
+        with _locked(target):
+            if read_key_ring(target).render() != known.render():
+                raise ConflictError(f"{path} was changed meanwhile; run the command again")
+            draft = _write_draft(target, ring.render())
+            _copy_access(target, draft)
+            draft.replace(target)
+            _sync_directory(target.parent)
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be written: {_reason(error)}") from error
+
+
+def _copy_access(source: Path, target: Path) -> None:
+    """Let those read `target` who may read `source`: the service may be another user than whoever rotates."""
+    was = source.stat()
+    if (was.st_uid, was.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(target, was.st_uid, was.st_gid)
+    target.chmod(stat.S_IMODE(was.st_mode))
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep others who would replace a file in this folder out; what they hold ends with their process."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _make_root() -> str:
     credential = {
         "accessKey": make_access_key_id(secrets.token_bytes(ACCESS_KEY_ID_BYTES)),
@@ -66,7 +117,7 @@ def _make_root() -> str:
 
 
 def _make_ring() -> str:
-    return KeyRing({f"k-{secrets.token_hex(4)}": secrets.token_bytes(KEY_SIZE)}).render()
+    return KeyRing(dict([make_key()])).render()
 
 
 def _parse_root(path: Path, text: str) -> RootCredential:
@@ -99,6 +150,18 @@ def _reason(error: OSError) -> str:
 def _create_private(path: Path, text: str) -> None:
     """Create `path` with `text`, whole or not at all; another process that was first wins."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = _write_draft(path, text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # made by another process meanwhile: its file is the one that counts
+    finally:
+        draft.unlink()
+    _sync_directory(path.parent)
+
+
+def _write_draft(path: Path, text: str) -> Path:
+    """Write `text` to a private file beside `path`, synced, and return its path."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     try:
@@ -106,12 +169,10 @@ def _create_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # made by another process meanwhile: its file is the one that counts
-    finally:
+    except OSError:
         draft.unlink()
-    _sync_directory(path.parent)
+        raise
+    return draft
 
 
 def _sync_directory(path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.errors import ParseError
+from authz.errors import ConflictError, NotFoundError, ParseError
 from authz.identity.sealing import (
     KEY_SIZE,
     NONCE_SIZE,
@@ -139,3 +139,35 @@ def test_a_refused_ring_file_repeats_no_key() -> None:
 def test_a_nonce_of_another_size_is_a_bug_of_the_caller() -> None:
     with pytest.raises(ValueError, match="12 bytes"):
         RING.seal(b"", b"", b"short")
+
+
+def test_a_standby_key_opens_and_does_not_seal() -> None:
+    ring = RING.with_standby("k2", OTHER_KEY)
+    assert ring.ids == ("k1", "k2")
+    assert ring.seal(b"x", b"", NONCE) == RING.seal(b"x", b"", NONCE)
+    active = ring.activated("k2")
+    assert active.ids == ("k2", "k1")
+    assert ring.unseal(active.seal(b"x", b"", NONCE), b"") == b"x"
+    assert active.seal(b"x", b"", NONCE).startswith(active.header("k2"))
+
+
+def test_a_key_that_is_pruned_opens_nothing_more() -> None:
+    ring = RING.with_primary("k2", OTHER_KEY).without("k1")
+    assert ring.ids == ("k2",)
+    with pytest.raises(UnsealError):
+        ring.unseal(RING.seal(b"x", b"", NONCE), b"")
+
+
+def test_no_change_of_a_ring_loses_or_mistakes_a_key() -> None:
+    with pytest.raises(ConflictError):
+        RING.with_primary("k1", OTHER_KEY)
+    with pytest.raises(ConflictError):
+        RING.with_standby("k1", OTHER_KEY)
+    with pytest.raises(ConflictError):
+        RING.without("k1")
+    for change in (RING.activated, RING.without, RING.header):
+        with pytest.raises(NotFoundError):
+            change("k9")
+    full = KeyRing({f"k{n}": KEY for n in range(RING_LIMIT)})
+    with pytest.raises(ParseError):
+        full.with_standby("more", KEY)

@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 
-from authz.errors import AuthzError, InvalidError, ParseError
+from authz.errors import AuthzError, ConflictError, InvalidError, NotFoundError, ParseError
 from authz.identity.credential import Secret
 from authz.store import local_files
 
@@ -146,3 +146,37 @@ def test_a_file_in_the_folders_place_is_said_in_one_sentence(tmp_path):
     with pytest.raises(AuthzError) as failed:
         local_files.key_ring(tmp_path / "data" / "master-keys.json")
     assert "Error" not in failed.value.message
+
+
+def test_a_ring_is_replaced_whole_with_the_mode_it_had(path):
+    ring = local_files.key_ring(path)
+    path.chmod(0o640)
+    new = ring.with_primary(*local_files.make_key())
+    local_files.replace_key_ring(path, ring, new)
+    assert local_files.read_key_ring(path).render() == new.render()
+    assert mode_of(path) == 0o640
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_ring_that_changed_meanwhile_is_not_replaced(path):
+    ring = local_files.key_ring(path)
+    local_files.replace_key_ring(path, ring, other := ring.with_primary(*local_files.make_key()))
+    with pytest.raises(ConflictError):
+        local_files.replace_key_ring(path, ring, ring.with_primary(*local_files.make_key()))
+    assert local_files.key_ring(path).render() == other.render()
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(path, tmp_path):
+    ring = local_files.key_ring(path)
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    new = ring.with_standby(*local_files.make_key())
+    local_files.replace_key_ring(link, ring, new)
+    assert link.is_symlink()
+    assert local_files.key_ring(path).render() == new.render()
+
+
+def test_no_ring_is_made_where_one_is_to_be_changed(path):
+    with pytest.raises(NotFoundError):
+        local_files.read_key_ring(path)
+    assert not path.exists()
