@@ -610,7 +610,7 @@ async def test_a_disabled_user_has_no_way_around_by_a_role(corp, issuer, token, 
     assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
     await users.update("corp=alice", status=Status.ENABLED)
     await world.control.logins.set_absent(await users.get("corp=alice"))
-    await world.settle()
+    await later(world)
     await corp.session(WebIdentityToken=token(), **named())
 
 
