@@ -6,7 +6,6 @@ different services.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -46,7 +45,7 @@ from authz.wire.authz.v1 import authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, ROOT_ID, World
 from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
 from tests.conformance.placed import SECRET, Placed, assemble, of_resource, require_enabled
-from tests.conformance.scenarios import SOLE_USER, SURFACES, Scenario
+from tests.conformance.scenarios import SOLE_USER, Scenario
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
 
 # The scenarios are about the mapping of all keys, and of requests whose bodies are not at hand.
@@ -319,29 +318,3 @@ def check_invalid(scenario: Scenario) -> None:
     error = refused.value
     assert error.place == expected.get("place", error.place), error.message
     assert expected.get("message", "") in error.message
-
-
-class Tally:
-    """What was run and what was not, for the summary."""
-
-    def __init__(self) -> None:
-        self.run: Counter[tuple[str, str]] = Counter()
-        self.not_run: Counter[tuple[str, str, str]] = Counter()
-        self.deviations: dict[str, str] = {}
-
-    def lines(self) -> list[str]:
-        """Return the summary, line by line."""
-        topics = sorted({topic for topic, _ in self.run} | {topic for topic, _, _ in self.not_run})
-        lines = [f"{'topic':18}" + "".join(f"{surface:>11}" for surface in SURFACES)]
-        lines += [
-            f"{topic:18}" + "".join(f"{self.run[topic, s]:11}" for s in SURFACES)
-            for topic in topics
-        ]
-        totals = [sum(n for (_, s), n in self.run.items() if s == surface) for surface in SURFACES]
-        lines.append(f"{'all':18}" + "".join(f"{total:11}" for total in totals))
-        for (topic, surface, reason), count in sorted(self.not_run.items()):
-            lines.append(f"not through {surface}: {count:4} of {topic}: {reason}")
-        return lines + [f"known deviation: {name}: {why}" for name, why in self.deviations.items()]
-
-
-TALLY = Tally()

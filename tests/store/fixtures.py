@@ -34,7 +34,17 @@ from tests.servers.postgres import PostgresServer, postgres
 __all__ = ["control", "database", "database_url", "new_url", "postgres", "source", "store"]
 
 BACKENDS = ("sqlite", "postgresql")
-OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, heartbeat_timeout=2.0)
+PATIENCE = 60.0
+"""Seconds: what takes milliseconds may take longer on a loaded machine, and is no outage yet."""
+OPTIONS = DatabaseOptions(
+    connect_timeout=PATIENCE,
+    command_timeout=PATIENCE,
+    pool_timeout=PATIENCE,
+    busy_timeout=PATIENCE,
+    sqlite_poll_interval=0.01,
+    heartbeat_interval=0.2,
+    heartbeat_timeout=10.0,
+)
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
 MAX_DURATION = 43_200.0
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
