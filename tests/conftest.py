@@ -9,6 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.conformance.tally import Tally
+from tests.servers.postgres import postgres
+
+__all__ = ["postgres"]
 
 # How long an example takes says more about what else the machine does than about ours.
 settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
