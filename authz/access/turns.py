@@ -32,7 +32,7 @@ class Turns:
     """Gives turns to work on this loop."""
 
     def __init__(self, moment: Callable[[], object], *, work_limit: float = WORK_LIMIT) -> None:
-        """Take `moment`, which tells one state of memory from another, and give up after `work_limit` seconds."""
+        """Take `moment`, which tells one state of memory from another; give up after `work_limit` seconds."""
         self._moment = moment
         self._work_limit = work_limit
         # One turn at a time: a hundred such requests hold up others no more than one does.
