@@ -20,6 +20,7 @@ from authz.access.revocation import RevokedSessions
 from authz.access.sessions import Sessions
 from authz.bootstrap.documents import POLICY_PARSERS, parse_trust_document
 from authz.clock import ManualClock
+from authz.control.ports import Written
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.sessions import AssumedRole, IssuedSession, Parent
 from authz.errors import UnavailableError
@@ -284,6 +285,19 @@ class World:
 
     def count(self, family, *labels) -> float:
         return getattr(self.metrics, family).values.get(labels, 0.0)
+
+
+class InTransaction:
+    """The store as one open transaction, so that many use cases commit at once."""
+
+    def __init__(self, unit) -> None:
+        self._unit = unit
+
+    async def write(self, change):
+        return Written(await change(self._unit), 0)
+
+    async def read(self, question):
+        return await question(self._unit)
 
 
 async def until(check: Callable[[], object]) -> None:

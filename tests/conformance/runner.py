@@ -18,7 +18,6 @@ from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies
-from authz.control.ports import Written
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import ParseError
@@ -42,7 +41,7 @@ from authz.policy.request import (
 )
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
-from tests.access.world import ACCOUNT, ROOT_ID, World
+from tests.access.world import ACCOUNT, ROOT_ID, InTransaction, World
 from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
 from tests.conformance.placed import SECRET, Placed, assemble, of_resource, require_enabled
 from tests.conformance.scenarios import SOLE_USER, Scenario
@@ -87,25 +86,12 @@ def place(scenarios: Sequence[Scenario]) -> list[list[Placed]]:
     return [placed for placed, _, _ in services]
 
 
-class _InTransaction:
-    """The store as one open transaction, so that many use cases commit at once."""
-
-    def __init__(self, unit) -> None:
-        self._unit = unit
-
-    async def write(self, change):
-        return Written(await change(self._unit), 0)
-
-    async def read(self, question):
-        return await question(self._unit)
-
-
 async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
     """Create what the scenarios give by the control plane's use cases, in one transaction."""
     clock, ring = world.control.clock, world.control.ring
 
     async def change(unit) -> None:
-        store = _InTransaction(unit)
+        store = InTransaction(unit)
         users, groups = Users(store, clock), Groups(store, clock)
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
         of_resources = ResourcePolicies(store, clock, check_resource_document)

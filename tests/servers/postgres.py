@@ -195,7 +195,7 @@ def _as_nobody() -> Sequence[str]:
 
 
 async def _fetch(url: str, statement: str) -> Any:
-    connection = await asyncpg.connect(url, timeout=10, command_timeout=30)
+    connection = await asyncpg.connect(url, timeout=60, command_timeout=60)
     try:
         return await connection.fetchval(statement)
     finally:
