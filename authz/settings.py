@@ -29,6 +29,14 @@ PREFIX: Final = "AUTHZ_"
 CONFIG_FILE: Final = "AUTHZ_CONFIG_FILE"
 FILE_SUFFIX: Final = "_file"
 
+_FROM_FILES: Final = frozenset({
+    "root_access_key", "root_secret_key", "database_url", "minio_webhook_token", "authzen_token",
+})  # fmt: skip
+"""Settings that hold a secret, which a file may say."""
+
+TOKEN_MIN: Final = 16
+"""Shortest token of a caller, in characters: 96 random bits in base64."""
+
 CLIENT_VARIABLES: Final = frozenset({
     "AUTHZ_ACCESS_KEY", "AUTHZ_SECRET_KEY", "AUTHZ_CREDENTIALS", "AUTHZ_ADDRESS", "AUTHZ_CA_FILE",
 })  # fmt: skip
@@ -115,6 +123,33 @@ class Settings:
         ("127.0.0.0/8", "::1"),
         "addresses and networks of the proxies that hand requests to the HTTP port; what they "
         "say about the client is believed",
+    )
+    http_tls_cert_file: Path | None = _setting(
+        read.path, None, "certificate chain of the HTTP port (PEM); without, it speaks plain HTTP"
+    )
+    http_tls_key_file: Path | None = _setting(
+        read.path, None, "private key of the HTTP port (PEM), without a password"
+    )
+    http_tls_client_ca_file: Path | None = _setting(
+        read.path,
+        None,
+        "CA of client certificates on the HTTP port, which are asked for and never required",
+    )
+    http_forwarded_certificates: bool = _setting(
+        read.flag,
+        False,
+        "believe the X-Forwarded-Client-Cert of trusted proxies, all of which have to replace it",
+    )
+
+    minio_webhook_token: Secret | None = _setting(
+        read.secret,
+        None,
+        "MinIO's MINIO_POLICY_PLUGIN_AUTH_TOKEN, at least 16 characters; without, MinIO is not answered",
+    )
+    authzen_token: Secret | None = _setting(
+        read.secret,
+        None,
+        "bearer token of AuthZEN's callers, at least 16 characters; without, they are not answered",
     )
 
     access_max_staleness: float = _setting(
@@ -266,7 +301,7 @@ def _parse(place: str, key: str, value: object) -> tuple[str, Any]:
     by_name = {f.name: f for f in fields(Settings)}
     if key not in by_name and key.endswith(FILE_SUFFIX):
         inner = key.removesuffix(FILE_SUFFIX)
-        if inner in {"root_access_key", "root_secret_key", "database_url"}:
+        if inner in _FROM_FILES:
             key, value = inner, _read_secret_file(place, value)
     if key not in by_name:
         near = difflib.get_close_matches(key, by_name, n=1)
@@ -319,8 +354,25 @@ def _check_together(settings: Settings) -> None:
         raise InvalidError(
             "AUTHZ_TLS_CLIENT_CA_FILE needs AUTHZ_TLS_CERT_FILE and AUTHZ_TLS_KEY_FILE"
         )
+    if bool(settings.http_tls_cert_file) != bool(settings.http_tls_key_file):
+        raise InvalidError("AUTHZ_HTTP_TLS_CERT_FILE and AUTHZ_HTTP_TLS_KEY_FILE go together")
+    if settings.http_tls_client_ca_file and not settings.http_tls_cert_file:
+        raise InvalidError(
+            "AUTHZ_HTTP_TLS_CLIENT_CA_FILE needs AUTHZ_HTTP_TLS_CERT_FILE and AUTHZ_HTTP_TLS_KEY_FILE"
+        )
+    for name in ("minio_webhook_token", "authzen_token"):
+        _check_token(name, getattr(settings, name))
     if bool(settings.root_access_key) != (settings.root_secret_key is not None):
         raise InvalidError("AUTHZ_ROOT_ACCESS_KEY and AUTHZ_ROOT_SECRET_KEY go together")
+
+
+def _check_token(name: str, token: Secret | None) -> None:
+    """Refuse a token that is easy to guess, or that no header could carry."""
+    text = "x" * TOKEN_MIN if token is None else token.reveal()
+    is_plain = text.isascii() and text.isprintable() and text == text.strip()
+    if len(text) < TOKEN_MIN or not is_plain:
+        problem = f"is not {TOKEN_MIN} or more printable ASCII characters"
+        raise InvalidError(f"{PREFIX}{name.upper()} {problem}")
 
 
 def is_loopback(address: str) -> bool:

@@ -21,7 +21,7 @@ from authz.clock import Clock
 from authz.errors import UnavailableError
 from authz.policy.applicable import Applicable, as_applicable
 from authz.policy.compile import PolicySet, compile_policy_set
-from authz.policy.decide import decide, decide_trust
+from authz.policy.decide import decide, decide_federated_trust, decide_trust
 from authz.policy.decision import PRINCIPAL_DISABLED, Decision, Layer, Verdict
 from authz.policy.request import AccessRequest
 from authz.telemetry.decision_log import DecisionLog, DecisionRecord
@@ -197,14 +197,32 @@ class Authorizer:
     ) -> Decision:
         if not entry.is_enabled:
             return PRINCIPAL_DISABLED
-        trust = NO_TRUST
-        if role is not None:
-            if role.trust is None:
-                arn = role.principal.arn
-                role.trust = self._policies.compile_trust(role.trust_document, arn)
-            trust = role.trust
+        trust = NO_TRUST if role is None else self._trust_of(role)
         applicable = as_applicable(self.policies_for(entry, request.resource))
         return self._counted(decide_trust(request, applicable.with_resource(trust)), request)
+
+    def _trust_of(self, role: RoleEntry) -> PolicySet:
+        if role.trust is None:
+            role.trust = self._policies.compile_trust(role.trust_document, role.principal.arn)
+        return role.trust
+
+    def authorize_federated(
+        self, role: RoleEntry | None, requests: Iterable[AccessRequest], asked: Asked, age: float
+    ) -> Answer:
+        """Decide `requests` about a role, at least one, all of which are required, by its trust policy alone.
+
+        Who asks is known by a provider's word only. No role (`None`) is one that trusts nobody.
+        """
+        trust = NO_TRUST if role is None else self._trust_of(role)
+        first = decision = None
+        for request in requests:
+            decided = decide_federated_trust(request, trust)
+            first, decision = request, self._counted(decided, request)
+            if not decision.is_allowed:
+                break
+        assert first is not None, "an answer needs a question"
+        assert decision is not None
+        return self.conclude(decision, first, asked, age)
 
     def find_deny(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float

@@ -19,12 +19,21 @@ SIGNING_KEYS_PER_CREDENTIAL: Final = 8
 """Derived keys kept for one credential: a few regions and services, today's and yesterday's date."""
 
 
+class Vouched(NamedTuple):
+    """What a provider said of a user at its last login; of an absent one it has said nothing since."""
+
+    provider_id: str
+    display_name: str
+    groups: tuple[str, ...]
+    is_absent: bool
+
+
 class UserEntry:
     """A principal in memory: who it is, whether it may act at all, and the set of policies that decides.
 
     `boundary` is the set of its permissions boundary, `None` for who has none. `own` is what narrows a
     credential derived from it (`narrowed`), `None` for the principal itself. Sessions issued before
-    `sessions_void_before` (epoch seconds) have ended.
+    `sessions_void_before` (epoch seconds) have ended. `vouched` is `None` for a user of our own.
 
     `is_current` turns false when a change concerns it; whoever finds that loads it again. There is at
     most one current entry for a user, shared by its keys and sessions. Of a narrowed one it says nothing: it
@@ -40,6 +49,7 @@ class UserEntry:
         "own",
         "principal",
         "sessions_void_before",
+        "vouched",
     )
 
     def __init__(
@@ -51,6 +61,7 @@ class UserEntry:
         boundary: PolicySetHandle | None = None,
         own: Narrowing | None = None,
         sessions_void_before: float = 0.0,
+        vouched: Vouched | None = None,
     ) -> None:
         self.principal = principal
         self.handle = handle
@@ -58,6 +69,7 @@ class UserEntry:
         self.own = own
         self.is_enabled = is_enabled
         self.sessions_void_before = sessions_void_before
+        self.vouched = vouched
         self.is_current = True
 
     @property
@@ -65,10 +77,19 @@ class UserEntry:
         """What a session's token calls its parent."""
         return self.principal.id
 
-    def narrowed(self, own: Narrowing | None, principal: Principal) -> "UserEntry":
-        """Return this principal as a credential derived from it acts: limited by `own`, seen as `principal`."""
+    def derived(
+        self, own: Narrowing | None, principal: Principal, handle: PolicySetHandle | None = None
+    ) -> "UserEntry":
+        """Return this principal as a credential derived from it acts: limited by `own`, seen as `principal`.
+
+        `handle` is the set of what it may do where a login granted more than the principal has.
+        """
         return UserEntry(
-            principal, self.handle, is_enabled=self.is_enabled, boundary=self.boundary, own=own
+            principal,
+            handle or self.handle,
+            is_enabled=self.is_enabled,
+            boundary=self.boundary,
+            own=own,
         )
 
 

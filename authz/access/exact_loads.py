@@ -16,7 +16,7 @@ from authz.access.loads import Loads
 from authz.access.ports import At, Change, ChangeKind
 from authz.access.shelf import Shelf
 from authz.errors import InvalidError, UnavailableError
-from authz.identity.credential import check_name
+from authz.identity.credential import check_known_name
 from authz.telemetry.metrics import Metrics
 
 LOAD_ATTEMPTS: Final = 5
@@ -171,7 +171,7 @@ class ExactLoads:
 def is_name(name: str) -> bool:
     """Tell whether a record could have this name; what never can is neither read nor remembered."""
     try:
-        check_name(name)
+        check_known_name(name)
     except InvalidError:
         return False
     return True

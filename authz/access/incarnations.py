@@ -15,7 +15,7 @@ from authz.access.entries import UserEntry
 from authz.access.exact_loads import ExactLoads, Wanted, is_name
 from authz.access.ports import At, Change, ChangeKind
 from authz.access.shelf import Shelf
-from authz.identity.records import fold_name
+from authz.identity.records import key_of_name
 from authz.telemetry.metrics import Metrics
 
 S = TypeVar("S")
@@ -55,7 +55,7 @@ class Incarnations(Generic[S, E]):
 
     def find(self, name: str) -> E | None:
         """Return the held entry of this name (ignoring case), or `None` when it must be loaded."""
-        name_key = fold_name(name)
+        name_key = key_of_name(name)
         entry = self._by_name.get(name_key)
         if entry is None or not entry.is_current:
             return None
@@ -80,7 +80,7 @@ class Incarnations(Generic[S, E]):
         """
         if not is_name(name):
             return None
-        name_key = fold_name(name)
+        name_key = key_of_name(name)
 
         def install(stored: S) -> E:
             entry = self.adopt(stored)

@@ -47,14 +47,25 @@ up to strangers, who choose what they ask for, and how heavy they are to who may
 
 
 class PolicySetHandle:
-    """The policy set of one combination of attachments; `policies` is `None` until it is needed again."""
+    """The policy set of one combination of attachments; `policies` is `None` until it is needed again.
 
-    __slots__ = ("__weakref__", "deny_only_ids", "ids", "layer", "policies")
+    `granted_ids` are policies that a login granted besides. Nothing keeps those from being deleted, and then
+    they grant nothing.
+    """
 
-    def __init__(self, ids: tuple[str, ...], deny_only_ids: tuple[str, ...], layer: Layer) -> None:
+    __slots__ = ("__weakref__", "deny_only_ids", "granted_ids", "ids", "layer", "policies")
+
+    def __init__(
+        self,
+        ids: tuple[str, ...],
+        deny_only_ids: tuple[str, ...],
+        layer: Layer,
+        granted_ids: tuple[str, ...] = (),
+    ) -> None:
         self.ids = ids
         self.deny_only_ids = deny_only_ids
         self.layer = layer
+        self.granted_ids = granted_ids
         self.policies: PolicySet | None = None
 
 
@@ -90,7 +101,7 @@ class Policies:
         self._arn_of = arn_of
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
         self._handles: WeakValueDictionary[
-            tuple[tuple[str, ...], tuple[str, ...], Layer], PolicySetHandle
+            tuple[tuple[str, ...], tuple[str, ...], Layer, tuple[str, ...]], PolicySetHandle
         ] = WeakValueDictionary()
         self._of_resources: dict[str, _HeldDocument] = {}
         # Those with a set, by resource, the oldest first.
@@ -139,7 +150,9 @@ class Policies:
         if ids:
             changed = frozenset(ids)
             for handle in self._handles.values():
-                if not changed.isdisjoint((*handle.ids, *handle.deny_only_ids)):
+                if not changed.isdisjoint(
+                    (*handle.ids, *handle.deny_only_ids, *handle.granted_ids)
+                ):
                     handle.policies = None
         for resource in resources:
             self._drop(resource)
@@ -155,18 +168,28 @@ class Policies:
         ids: tuple[str, ...],
         deny_only_ids: tuple[str, ...],
         layer: Layer = Layer.IDENTITY,
+        granted_ids: tuple[str, ...] = (),
     ) -> PolicySetHandle:
         """Return the one handle for this combination of attachments, each sorted, as this layer."""
-        handle = self._handles.get((ids, deny_only_ids, layer))
+        key = (ids, deny_only_ids, layer, granted_ids)
+        handle = self._handles.get(key)
         if handle is None:
-            handle = PolicySetHandle(ids, deny_only_ids, layer)
-            self._handles[ids, deny_only_ids, layer] = handle
+            handle = PolicySetHandle(*key)
+            self._handles[key] = handle
         return handle
+
+    def granting(self, handle: PolicySetHandle, granted: Collection[str]) -> PolicySetHandle:
+        """Return the handle for what `handle` is for and the policies `granted` (ids) besides."""
+        more = tuple(sorted(set(granted).difference(handle.ids)))
+        return self.handle(handle.ids, handle.deny_only_ids, handle.layer, more)
 
     def build(self, handle: PolicySetHandle) -> PolicySet:
         """Compile the set of `handle` from what is held now, and keep it there until a policy changes."""
         handle.policies = compile_policy_set(
-            [self._find(policy_id) for policy_id in handle.ids],
+            [
+                *(self._find(policy_id) for policy_id in handle.ids),
+                *(self._compiled[one] for one in handle.granted_ids if one in self._compiled),
+            ],
             deny_only=[self._find(policy_id) for policy_id in handle.deny_only_ids],
             layer=handle.layer,
         )

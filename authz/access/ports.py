@@ -16,9 +16,11 @@ from authz.identity.records import (
     AccessKey,
     Group,
     ManagedPolicy,
+    Provider,
     ResourcePolicy,
     RevokedSession,
     Role,
+    Status,
     User,
 )
 
@@ -37,6 +39,7 @@ class ChangeKind(StrEnum):
     ROLE_NAME = "role_name"  # folded name: a role of this name came or went
     POLICY = "policy"  # policy id: created, document changed, or it is gone
     RESOURCE_POLICY = "resource_policy"  # the resource's ARN: its policy was set, or is gone
+    PROVIDER = "provider"  # provider id: record, secret or attachments changed, or it is gone
     SESSION = "session"  # a session's access key id: it was revoked
     ACCESS_KEY = "access_key"  # access key id: created, changed, or it is gone
 
@@ -71,12 +74,21 @@ class ChangeBatch:
     is_gap: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredProvider:
+    """A provider with its sealed secret (`identity/sealing.py`), `None` for one that has none."""
+
+    provider: Provider
+    sealed_secret: bytes | None = None
+
+
 class StoredPolicies(NamedTuple):
-    """Documents as one snapshot of the store has them; sessions revoked where all are asked for."""
+    """What is held of all, as one snapshot of the store has it; sessions revoked where all is asked for."""
 
     managed: Sequence[ManagedPolicy]
     of_resources: Sequence[ResourcePolicy]
     revoked: Sequence[RevokedSession] = ()
+    providers: Sequence[StoredProvider] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +98,10 @@ class StoredPrincipal:
     `groups` are all its groups, disabled ones included. `policy_ids` are those attached to the user and to its
     enabled groups, without repetition, sorted; `deny_only_policy_ids` those attached to disabled groups only,
     whose denies still hold. `boundary_id` is the policy that is its permissions boundary, empty without one.
+
+    Of a user that a provider vouches for, `policy_ids` are also those attached to the provider, and
+    `provider_status` and `provider_void_before` (epoch seconds) are the provider's; a provider that is gone is
+    disabled.
     """
 
     user: User
@@ -93,6 +109,8 @@ class StoredPrincipal:
     policy_ids: tuple[str, ...]
     deny_only_policy_ids: tuple[str, ...]
     boundary_id: str = ""
+    provider_status: Status = Status.ENABLED
+    provider_void_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +147,14 @@ class Source(Protocol):
         ...
 
     async def load_policies(
-        self, ids: Collection[str] | None = None, resources: Collection[str] | None = None
+        self,
+        ids: Collection[str] | None = None,
+        resources: Collection[str] | None = None,
+        providers: Collection[str] | None = None,
     ) -> At[StoredPolicies]:
-        """Return all policies, or the managed ones of `ids` and those of `resources` that exist.
+        """Return all policies and providers, or those of these ids and resources that exist.
 
-        Both or neither are given.
+        All three or none are given.
         """
         ...
 

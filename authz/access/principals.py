@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 from weakref import WeakSet
 
-from authz.access.entries import KeyEntry, UserEntry, UserPage
+from authz.access.entries import KeyEntry, UserEntry, UserPage, Vouched
 from authz.access.exact_loads import ExactLoads, Freshness, Moment, Wanted
 from authz.access.incarnations import Incarnations
 from authz.access.narrowing import Narrowing
@@ -25,8 +25,8 @@ from authz.access.roles import Roles
 from authz.access.shelf import Shelf
 from authz.errors import UnavailableError
 from authz.identity.credential import is_access_key_id
-from authz.identity.principal import user_principal
-from authz.identity.records import AccessKey, Status, fold_name
+from authz.identity.principal import key_principal, user_principal
+from authz.identity.records import AccessKey, Status, User, key_of_name
 from authz.identity.sealing import KeyRing
 from authz.policy.decision import Layer
 from authz.telemetry.logs import get_logger
@@ -58,6 +58,7 @@ class Principals:
         self._keys: Shelf[KeyEntry] = Shelf(limit)
         # How a change finds the users it concerns; they leave this by themselves when nobody holds them.
         self._by_group: dict[str, WeakSet[UserEntry]] = {}
+        self._by_provider: dict[str, WeakSet[UserEntry]] = {}
         self._loads = ExactLoads(metrics, limit=limit, concurrent_loads=concurrent_loads)
         self._users = Incarnations(
             self._loads,
@@ -141,13 +142,13 @@ class Principals:
 
         def concerns(found: Sequence[StoredPrincipal], change: Change) -> bool:
             if change.kind is ChangeKind.USER_NAME:
-                last = fold_name(found[-1].user.name) if len(found) == limit else change.key
+                last = key_of_name(found[-1].user.name) if len(found) == limit else change.key
                 return after < change.key <= last
             return any(_concerns_principal(one, change) for one in found)
 
         async with self._loads.slots:
             stored = await self._loads.read(lambda: self._source.list_users(after, limit), concerns)
-        next_after = fold_name(stored[-1].user.name) if len(stored) == limit else ""
+        next_after = key_of_name(stored[-1].user.name) if len(stored) == limit else ""
         return UserPage([self._entry(one) for one in stored], next_after, self.moment().revision)
 
     # --- what is still so, for who holds on to an entry while others load ---
@@ -177,10 +178,13 @@ class Principals:
         return entry
 
     def _acting(self, key: AccessKey, owner: UserEntry) -> UserEntry:
-        if not key.policy:
+        if not (key.policy or key.granted or key.facts):
             return owner
-        own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, (key.policy,))
-        return owner.narrowed(own, owner.principal)
+        own = None
+        if key.policy:
+            own = Narrowing(self._policies, Layer.SERVICE_ACCOUNT_POLICY, (key.policy,))
+        handle = self._policies.granting(owner.handle, key.granted) if key.granted else None
+        return owner.derived(own, key_principal(owner.principal, key), handle)
 
     def _unseal(self, stored: StoredAccessKey) -> bytes:
         try:
@@ -194,16 +198,20 @@ class Principals:
         entry = self._entry(stored)
         for group in stored.groups:
             self._by_group.setdefault(group.id, WeakSet()).add(entry)
+        if stored.user.provider_id:
+            self._by_provider.setdefault(stored.user.provider_id, WeakSet()).add(entry)
         return entry
 
     def _entry(self, stored: StoredPrincipal) -> UserEntry:
-        handle, boundary = self._policies.handle, stored.boundary_id
+        handle, boundary, user = self._policies.handle, stored.boundary_id, stored.user
+        statuses = {user.status, stored.provider_status}
         return UserEntry(
-            user_principal(stored.user, stored.groups, self._account),
+            user_principal(user, stored.groups, self._account),
             handle(stored.policy_ids, stored.deny_only_policy_ids),
-            is_enabled=stored.user.status is Status.ENABLED,
+            is_enabled=statuses == {Status.ENABLED} and user.absent_since is None,
             boundary=handle((boundary,), (), Layer.PERMISSIONS_BOUNDARY) if boundary else None,
-            sessions_void_before=stored.user.sessions_void_before,
+            sessions_void_before=max(user.sessions_void_before, stored.provider_void_before),
+            vouched=_vouched(user),
         )
 
     def forget(self, changes: Iterable[Change]) -> None:
@@ -221,6 +229,7 @@ class Principals:
         self._users.forget_all()
         self._keys.clear()
         self._by_group.clear()
+        self._by_provider.clear()
 
     def _forget_user(self, user_id: str) -> None:
         self._users.forget(user_id)
@@ -230,6 +239,10 @@ class Principals:
 
     def _forget_group(self, group_id: str) -> None:
         for entry in self._by_group.pop(group_id, ()):
+            entry.is_current = False
+
+    def _forget_provider(self, provider_id: str) -> None:
+        for entry in self._by_provider.pop(provider_id, ()):
             entry.is_current = False
 
     def _forget_access_key(self, access_key_id: str) -> None:
@@ -248,6 +261,7 @@ class Principals:
         ChangeKind.GROUP: _forget_group,
         ChangeKind.ROLE: _forget_role,
         ChangeKind.ROLE_NAME: _forget_role_name,
+        ChangeKind.PROVIDER: _forget_provider,
         ChangeKind.ACCESS_KEY: _forget_access_key,
     }
 
@@ -257,7 +271,14 @@ def _concerns_principal(found: StoredPrincipal, change: Change) -> bool:
         return change.key == found.user.id
     if change.kind is ChangeKind.GROUP:
         return any(change.key == group.id for group in found.groups)
-    return False
+    return change.kind is ChangeKind.PROVIDER and change.key == found.user.provider_id
+
+
+def _vouched(user: User) -> Vouched | None:
+    if not user.provider_id:
+        return None
+    is_absent = user.absent_since is not None
+    return Vouched(user.provider_id, user.display_name, user.external_groups, is_absent)
 
 
 _KEY_HIT: Final = ("access_key", "hit")

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 from authz.access.policies import Policies
 from authz.access.ports import At, Change, ChangeBatch, ChangeKind, Source, StoredPolicies
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.revocation import RevokedSessions
 from authz.clock import Clock
 from authz.errors import AuthzError, UnavailableError
@@ -42,15 +43,16 @@ BACKOFF_LIMIT: Final = 5.0
 ALIGN_ATTEMPTS: Final = 10
 """Times changed documents are read again because more was written meanwhile, before all is loaded anew."""
 
-_OF_DOCUMENTS: Final = (ChangeKind.POLICY, ChangeKind.RESOURCE_POLICY)
+_OF_DOCUMENTS: Final = (ChangeKind.POLICY, ChangeKind.RESOURCE_POLICY, ChangeKind.PROVIDER)
 _NO_DOCUMENTS: Final = StoredPolicies((), ())
 
 
 class _Changed(NamedTuple):
-    """Which documents changed: managed policies by id, those of resources by the resource's ARN."""
+    """What changed of all that is held: policies by id, those of resources by ARN, providers by id."""
 
     ids: frozenset[str]
     resources: frozenset[str]
+    providers: frozenset[str]
 
 
 class _Step(NamedTuple):
@@ -72,6 +74,7 @@ class Refresher:
         policies: Policies,
         principals: Principals,
         revoked: RevokedSessions,
+        providers: Providers,
         metrics: Metrics,
         clock: Clock,
         *,
@@ -85,6 +88,7 @@ class Refresher:
         self._policies = policies
         self._principals = principals
         self._revoked = revoked
+        self._providers = providers
         self._metrics = metrics
         self._clock = clock
         self._poll_interval = poll_interval
@@ -218,6 +222,7 @@ class Refresher:
         self._policies.replace_all(stored.value)
         self._principals.forget_all()
         self._revoked.replace_all(stored.value.revoked)
+        self._providers.replace_all(stored.value.providers)
         self._remembered.clear()
         self._remembered_from = stored.revision
         self._advance(stored.revision)
@@ -246,7 +251,7 @@ class Refresher:
             newest = max((c.revision for c in of_documents), default=-1)
             changed = _changed(of_documents)
             if changed != loaded or newest > stored.revision:
-                stored = await self._source.load_policies(changed.ids, changed.resources)
+                stored = await self._source.load_policies(*changed)
                 loaded = changed
             if newest <= stored.revision <= batch.revision or not of_documents:
                 return _Step(batch.revision, changes, changed, stored.value, batch.is_truncated)
@@ -256,7 +261,8 @@ class Refresher:
     def _apply(self, step: _Step) -> None:
         # Nothing awaits: the whole step becomes visible at once.
         if any(step.changed):
-            self._policies.replace(*step.changed, step.stored)
+            self._policies.replace(step.changed.ids, step.changed.resources, step.stored)
+            self._providers.replace(step.changed.providers, step.stored.providers)
         self._principals.forget(step.changes)
         for change in step.changes:
             if change.kind is ChangeKind.SESSION:
@@ -290,10 +296,9 @@ class Refresher:
 
 
 def _changed(changes: Sequence[Change]) -> _Changed:
-    ids, resources = (
+    return _Changed._make(
         frozenset(change.key for change in changes if change.kind is kind) for kind in _OF_DOCUMENTS
     )
-    return _Changed(ids, resources)
 
 
 def _jittered(seconds: float) -> float:

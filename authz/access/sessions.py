@@ -19,6 +19,7 @@ from authz.access.entries import KeyEntry, RootEntry, UserEntry
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.revocation import RevokedSessions
 from authz.access.shelf import Shelf
 from authz.clock import Clock
@@ -32,6 +33,13 @@ from authz.telemetry.metrics import Metrics
 SESSIONS_HELD: Final = 10_000
 """Most sessions held: with its tags and documents one may be as heavy as its token says, up to 64 KiB. One that
 is not held costs some 0.1 ms more, and no read while its parent is in memory."""
+
+
+class Ended(NamedTuple):
+    """What ends sessions before their time, beside their parents."""
+
+    revoked: RevokedSessions
+    providers: Providers
 
 
 class _Held(NamedTuple):
@@ -53,7 +61,7 @@ class Sessions:
         keys: SessionKeys,
         policies: Policies,
         principals: Principals,
-        revoked: RevokedSessions,
+        ended: Ended,
         root: RootEntry,
         metrics: Metrics,
         clock: Clock,
@@ -67,7 +75,7 @@ class Sessions:
         self._keys = keys
         self._policies = policies
         self._principals = principals
-        self._revoked = revoked
+        self._ended = ended
         self._root = root
         self._clock = clock
         self._shelf: Shelf[_Held] = Shelf(min(limit, SESSIONS_HELD))
@@ -117,8 +125,18 @@ class Sessions:
         return self._hold(token, session, secret, parent)
 
     def has_ended(self, session: Session, now: float) -> bool:
-        """Tell whether its time is over at `now`, or it was revoked; of its parent nothing is said here."""
-        return session.expires_at <= now or session.access_key_id in self._revoked
+        """Tell whether its time is over at `now`, or it was revoked, or the provider it came by is no good.
+
+        Of its parent nothing is said here.
+        """
+        return (
+            session.expires_at <= now
+            or session.access_key_id in self._ended.revoked
+            or (
+                session.provider != ""
+                and not self._ended.providers.is_good(session.provider, session.issued_at)
+            )
+        )
 
     def _is_good(self, held: _Held) -> bool:
         """Tell whether it can be used again: it has not ended, and its parent has not changed."""
@@ -153,7 +171,12 @@ class Sessions:
                 session.policies,
                 session.policy_ids,
             )
-        acting = parent.narrowed(own, session_principal(parent.principal, session))
+        principal = session_principal(parent.principal, session)
+        if session.granted:
+            handle = self._policies.granting(parent.handle, session.granted)
+            acting = parent.derived(own, principal, handle)
+        else:
+            acting = parent.derived(own, principal)
         entry = _credential(session, secret, parent, acting)
         # What has ended and is met here does not wait for the shelf to be full.
         while self._shelf and not self._is_good(next(iter(self._shelf.values()))):

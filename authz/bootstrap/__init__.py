@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from authz import __version__
-from authz.bootstrap.building import (
+from authz.bootstrap.building import build_data_plane, build_surfaces
+from authz.bootstrap.building_http import (
     build_bucket_policies,
-    build_data_plane,
     build_sts,
-    build_surfaces,
-    decision_stream,
-    grpc_config,
-    open_database,
+    build_token_surfaces,
+    http_tls,
 )
-from authz.bootstrap.service import Service
+from authz.bootstrap.opening import decision_stream, grpc_config, open_database
+from authz.bootstrap.service import Service, Site
 from authz.bootstrap.tasks import follow, supervised
 from authz.clock import Clock, SystemClock
+from authz.federation.registry import Registry
 from authz.serving.grpc.server import GrpcServer
 from authz.serving.http.app import build_app
 from authz.serving.http.server import HttpServer
@@ -98,16 +98,21 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         source = SqlSource(database)
         plane = build_data_plane(service, source, key_ring, root, decision_log)
         service.data_plane = plane
-        service.surfaces = build_surfaces(service, plane, database, key_ring)
+        federation = Registry(key_ring, clock, metrics)
+        stack.push_async_callback(federation.close)
+        plane.providers.follow(federation.follow)
+        site = Site(service, plane, database, key_ring, federation)
+        service.surfaces = build_surfaces(site)
         tasks = await stack.enter_async_context(supervised(service, stop))
         tasks.start(decision_log.run(), "decision log")
         app = build_app(
             metrics,
             service.problems,
-            build_bucket_policies(service, plane, database),
-            build_sts(service, plane, database, key_ring),
+            build_bucket_policies(site),
+            build_sts(site),
+            build_token_surfaces(site),
         )
-        http_server = HttpServer(settings.http_address, app)
+        http_server = HttpServer(settings.http_address, app, http_tls(settings))
         await http_server.start()
         stack.push_async_callback(http_server.stop)
         grpc_server = GrpcServer(

@@ -11,10 +11,14 @@ from authz.access.authorizer import Authorizer
 from authz.access.entries import KeyEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.refresher import Refresher
 from authz.clock import Clock
+from authz.federation.registry import Registry
+from authz.identity.sealing import KeyRing
 from authz.serving.call import Methods
 from authz.settings import Settings
+from authz.store.sql.engine import Database
 from authz.telemetry.metrics import Metrics
 
 
@@ -26,6 +30,7 @@ class DataPlane(NamedTuple):
 
     policies: Policies
     principals: Principals
+    providers: Providers
     refresher: Refresher
     authorizer: Authorizer
     authenticator: Authenticator
@@ -66,3 +71,13 @@ class Service:
     def stop(self) -> None:
         """Say from now on that new requests should go elsewhere."""
         self.is_stopping = True
+
+
+class Site(NamedTuple):
+    """What the surfaces are built of, once it is there itself."""
+
+    service: Service
+    plane: DataPlane
+    database: Database
+    key_ring: KeyRing
+    federation: Registry

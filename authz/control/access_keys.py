@@ -33,12 +33,12 @@ from authz.identity.credential import (
     SECRET_BYTES,
     Secret,
     check_access_key_id,
-    check_name,
+    check_known_name,
     check_secret,
     make_access_key_id,
     make_secret,
 )
-from authz.identity.records import AccessKey, Status, User, fold_name
+from authz.identity.records import AccessKey, Status, User, key_of_name
 from authz.identity.sealing import NONCE_SIZE, KeyRing
 from authz.identity.session import SESSION_KEY_PREFIX
 
@@ -227,9 +227,11 @@ class AccessKeys:
 async def _get(unit: Unit, access_key_id: str, user_name: str | None) -> AccessKey:
     check_access_key_id(access_key_id)
     if user_name is not None:
-        check_name(user_name, field="user_name")
+        check_known_name(user_name, field="user_name")
     key = await unit.access_keys.find(access_key_id)
-    if key is None or (user_name is not None and fold_name(key.user_name) != fold_name(user_name)):
+    if key is None or (
+        user_name is not None and key_of_name(key.user_name) != key_of_name(user_name)
+    ):
         of_user = "" if user_name is None else f" of user {quote(user_name)}"
         raise NotFoundError(f"there is no access key {quote(access_key_id)}{of_user}")
     return key

@@ -9,7 +9,7 @@ from authz.control.lookup import get_policy, get_target
 from authz.control.paging import Page, page_of, read_page, slice_of
 from authz.control.ports import Slice, Store, Unit, Written
 from authz.errors import InUseError, quote
-from authz.identity.records import Attachment, ManagedPolicy, TargetKind, fold_name
+from authz.identity.records import Attachment, ManagedPolicy, TargetKind, key_of_name
 
 
 class Attachments:
@@ -67,7 +67,7 @@ class Attachments:
             target = await get_target(unit, target_kind, target_name)
             return await read_page(
                 lambda part: unit.attachments.list_of_target(target_kind, target.id, part),
-                lambda attachment: fold_name(attachment.policy_name),
+                lambda attachment: key_of_name(attachment.policy_name),
                 page_size,
                 page_token,
             )
@@ -103,4 +103,4 @@ async def _targets(unit: Unit, policy: ManagedPolicy, part: Slice) -> list[Attac
 
 
 def _target_place(attachment: Attachment) -> str:
-    return f"{attachment.target_kind.value}/{fold_name(attachment.target_name)}"
+    return f"{attachment.target_kind.value}/{key_of_name(attachment.target_name)}"

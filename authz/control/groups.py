@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from authz.clock import Clock
+from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_group
 from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
 from authz.control.lookup import get_group, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
@@ -18,25 +19,36 @@ from authz.errors import InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     GROUP_ID_PREFIX,
     RECORD_ID_BYTES,
+    check_known_name,
     check_name,
     make_record_id,
 )
-from authz.identity.records import Group, Status, TargetKind, User, fold_name
+from authz.identity.records import EXTERNAL_SIGN, Group, Status, TargetKind, User, key_of_name
 
 
 class Groups:
     """The use cases about groups."""
 
     def __init__(
-        self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        store: Store,
+        clock: Clock,
+        names: ExternalNames = NO_EXTERNAL_NAMES,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._names = names
         self._random_bytes = random_bytes
 
     async def create(self, name: str, *, status: Status = Status.ENABLED) -> Written[Group]:
-        """Create a group. Raises `ConflictError` when the name is taken, ignoring case."""
-        check_name(name)
+        """Create a group. Raises `ConflictError` when the name is taken, ignoring case.
+
+        One called `PROVIDER=NAME` is a provider's, which says who is in it; whom it said so of before, is.
+        """
+        is_external = EXTERNAL_SIGN in name
+        if not is_external:
+            check_name(name)
         group = Group(
             id=make_record_id(GROUP_ID_PREFIX, self._random_bytes(RECORD_ID_BYTES)),
             name=name,
@@ -45,11 +57,22 @@ class Groups:
         )
 
         async def change(unit: Unit) -> Group:
+            if is_external:
+                return await self._add_external(unit, group)
             await require_free(unit.groups.find, "group", name)
             await unit.groups.add(group)
             return group
 
         return await self._store.write(change)
+
+    async def _add_external(self, unit: Unit, group: Group) -> Group:
+        name, provider_id = await resolve_group(unit, self._names, group.name)
+        new = replace(group, name=name, provider_id=provider_id)
+        await require_free(unit.groups.find, "group", name)
+        await unit.groups.add(new)
+        for user in await unit.users.list_naming(provider_id, name.partition(EXTERNAL_SIGN)[2]):
+            await unit.groups.add_member(new.id, user.id)
+        return new
 
     async def get(self, name: str) -> Group:
         """Return a group by name, ignoring case. Raises `NotFoundError`."""
@@ -73,9 +96,11 @@ class Groups:
 
         async def change(unit: Unit) -> Group:
             old = await get_group(unit, name, field="name")
+            if new_name is not None and old.provider_id:
+                raise InvalidError("a provider's group keeps the provider's name", field="new_name")
             renamed = old.name if new_name is None else new_name
             new = replace(old, name=renamed, status=status or old.status)
-            if fold_name(new.name) != fold_name(old.name):
+            if key_of_name(new.name) != key_of_name(old.name):
                 await require_free(unit.groups.find, "group", new.name)
             if new != old:
                 await unit.groups.replace(old, new)
@@ -102,7 +127,7 @@ class Groups:
         _check_members(user_names)
 
         async def change(unit: Unit) -> Group:
-            group = await get_group(unit, group_name)
+            group = await _get_own(unit, group_name)
             for user in await _get_users(unit, user_names):
                 await _require_room(unit, group, user)
                 await unit.groups.add_member(group.id, user.id)
@@ -115,7 +140,7 @@ class Groups:
         _check_members(user_names)
 
         async def change(unit: Unit) -> Group:
-            group = await get_group(unit, group_name)
+            group = await _get_own(unit, group_name)
             for user in await _get_users(unit, user_names):
                 await unit.groups.remove_member(group.id, user.id)
             return group
@@ -149,21 +174,31 @@ class Groups:
         return await self._store.read(question)
 
 
+async def _get_own(unit: Unit, name: str) -> Group:
+    """Return a group whose members we may say; raises `NotFoundError`, and `InvalidError` for a provider's."""
+    group = await get_group(unit, name)
+    if group.provider_id:
+        raise InvalidError(
+            f"who is in group {quote(group.name)} is for its provider to say", field="group_name"
+        )
+    return group
+
+
 def _place(record: User | Group) -> str:
-    return fold_name(record.name)
+    return key_of_name(record.name)
 
 
 def _check_members(user_names: Sequence[str]) -> None:
     if not 1 <= len(user_names) <= MEMBERS_PER_CALL:
         raise InvalidError(f"name 1 to {MEMBERS_PER_CALL} users", field="user_names")
     for name in user_names:
-        check_name(name, field="user_names")
+        check_known_name(name, field="user_names")
 
 
 async def _get_users(unit: Unit, names: Sequence[str]) -> Sequence[User]:
-    found = {fold_name(user.name): user for user in await unit.users.find_all(names)}
+    found = {key_of_name(user.name): user for user in await unit.users.find_all(names)}
     for name in names:
-        if fold_name(name) not in found:
+        if key_of_name(name) not in found:
             raise NotFoundError(f"there is no user {quote(name)}")
     return tuple(found.values())
 

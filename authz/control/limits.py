@@ -65,6 +65,8 @@ deleted."""
 REVOCATION_REACH: Final = 10.0
 """Seconds from now up to which a revocation voids sessions: so those, too, that replicas which are behind by
 `ISSUING_AGE` issue meanwhile. The rest is for slow commits and clocks that differ."""
+PROVIDERS: Final = 100
+"""Most identity providers; all are in every replica's memory."""
 SESSION_POLICIES: Final = 10
 """Most managed policies of a session (AWS)."""
 REVOKED_SESSIONS: Final = 100_000

@@ -11,19 +11,20 @@ from typing import TypeVar
 from authz.control.limits import check_resource
 from authz.control.ports import Unit
 from authz.errors import ConflictError, InUseError, NotFoundError, quote
-from authz.identity.credential import check_name
+from authz.identity.credential import check_known_name
 from authz.identity.records import (
     Group,
     ManagedPolicy,
     PolicyRef,
     PolicyVersion,
+    Provider,
     ResourcePolicy,
     Role,
     TargetKind,
     User,
 )
 
-R = TypeVar("R", User, Group, Role, ManagedPolicy)
+R = TypeVar("R", User, Group, Role, Provider, ManagedPolicy)
 B = TypeVar("B", User, Role)
 Find = Callable[[str], Awaitable[R | None]]
 
@@ -41,6 +42,11 @@ async def get_group(unit: Unit, name: str, *, field: str = "group_name") -> Grou
 async def get_role(unit: Unit, name: str, *, field: str = "role_name") -> Role:
     """Return the role of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
     return await _get(unit.roles.find, "role", name, field)
+
+
+async def get_provider(unit: Unit, name: str, *, field: str = "provider_name") -> Provider:
+    """Return the provider of this name; raises `NotFoundError`, or `InvalidError` for no name at all."""
+    return await _get(unit.providers.find, "provider", name, field)
 
 
 async def get_policy(unit: Unit, name: str, *, field: str = "policy_name") -> ManagedPolicy:
@@ -66,17 +72,19 @@ async def get_resource_policy(unit: Unit, resource: str) -> ResourcePolicy:
 
 
 async def _get(find: Find[R], what: str, name: str, field: str) -> R:
-    check_name(name, field=field)
+    check_known_name(name, field=field)
     record = await find(name)
     if record is None:
         raise NotFoundError(f"there is no {what} {quote(name)}")
     return record
 
 
-async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group | Role:
-    """Return the user, group or role of this name; raises as the others do."""
+async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group | Role | Provider:
+    """Return the user, group, role or provider of this name; raises as the others do."""
     if kind is TargetKind.USER:
         return await get_user(unit, name)
+    if kind is TargetKind.PROVIDER:
+        return await get_provider(unit, name)
     return await (get_group if kind is TargetKind.GROUP else get_role)(unit, name)
 
 

@@ -30,7 +30,7 @@ from authz.identity.credential import (
     check_name,
     make_record_id,
 )
-from authz.identity.records import ManagedPolicy, Role, TargetKind, User, fold_name
+from authz.identity.records import ManagedPolicy, Role, TargetKind, User, key_of_name
 
 
 class Policies:
@@ -82,7 +82,7 @@ class Policies:
         """Return a page of the policies with their documents, ordered by name ignoring case."""
         return await self._store.read(
             lambda unit: read_page(
-                unit.policies.list, lambda policy: fold_name(policy.name), page_size, page_token
+                unit.policies.list, lambda policy: key_of_name(policy.name), page_size, page_token
             )
         )
 

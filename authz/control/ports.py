@@ -20,6 +20,7 @@ from authz.identity.records import (
     Group,
     ManagedPolicy,
     PolicyVersion,
+    Provider,
     ResourcePolicy,
     RevokedSession,
     Role,
@@ -84,6 +85,14 @@ class UserRecords(Protocol):
         """Return users whose permissions boundary is this policy, ordered by folded name."""
         ...
 
+    async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[User]:
+        """Return the users that a provider vouches for, ordered by name."""
+        ...
+
+    async def list_naming(self, provider_id: str, group: str) -> Sequence[User]:
+        """Return those of a provider's users that are in its group of this name, as it last said."""
+        ...
+
 
 class GroupRecords(Protocol):
     """Groups, ordered by folded name, and who is in them."""
@@ -106,6 +115,16 @@ class GroupRecords(Protocol):
 
     async def remove(self, group: Group) -> None:
         """Delete a group that nothing refers to any more."""
+        ...
+
+    async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[Group]:
+        """Return the groups of which a provider says who is in them, ordered by name."""
+        ...
+
+    async def find_all_of_provider(
+        self, provider_id: str, names: Collection[str]
+    ) -> Sequence[Group]:
+        """Return those of a provider's groups of these names (as we call them) that exist, in any order."""
         ...
 
     async def list_members(self, group_id: str, part: Slice) -> Sequence[User]:
@@ -158,6 +177,38 @@ class RoleRecords(Protocol):
 
     async def list_bounded_by(self, policy_id: str, part: Slice) -> Sequence[Role]:
         """Return roles whose permissions boundary is this policy, ordered by folded name."""
+        ...
+
+
+class ProviderRecords(Protocol):
+    """Identity providers, ordered by name."""
+
+    async def find(self, name: str) -> Provider | None:
+        """Return the provider of this name."""
+        ...
+
+    async def find_by_id(self, provider_id: str) -> Provider | None:
+        """Return the provider of exactly this id."""
+        ...
+
+    async def list(self, part: Slice) -> Sequence[Provider]:
+        """Return providers whose name is after `part.after`."""
+        ...
+
+    async def add(self, provider: Provider, sealed_secret: bytes | None) -> None:
+        """Store a new provider, whose name is free."""
+        ...
+
+    async def replace(self, old: Provider, new: Provider) -> None:
+        """Store `new` in place of `old`, which has the same id and name; the secret stays."""
+        ...
+
+    async def replace_secret(self, provider: Provider, sealed_secret: bytes | None) -> None:
+        """Give a provider another secret, or none."""
+        ...
+
+    async def remove(self, provider: Provider) -> None:
+        """Delete a provider that nothing refers to any more."""
         ...
 
 
@@ -310,6 +361,8 @@ class Unit(Protocol):
     def groups(self) -> GroupRecords: ...  # noqa: D102
     @property
     def roles(self) -> RoleRecords: ...  # noqa: D102
+    @property
+    def providers(self) -> ProviderRecords: ...  # noqa: D102
     @property
     def access_keys(self) -> AccessKeyRecords: ...  # noqa: D102
     @property

@@ -24,7 +24,7 @@ from authz.identity.credential import (
     check_name,
     make_record_id,
 )
-from authz.identity.records import ROLE_DURATION_DEFAULT, Role, TargetKind, fold_name
+from authz.identity.records import ROLE_DURATION_DEFAULT, Role, TargetKind, key_of_name
 
 
 class Roles:
@@ -94,7 +94,7 @@ class Roles:
         """Return a page of the roles, ordered by name ignoring case."""
         return await self._store.read(
             lambda unit: read_page(
-                unit.roles.list, lambda role: fold_name(role.name), page_size, page_token
+                unit.roles.list, lambda role: key_of_name(role.name), page_size, page_token
             )
         )
 

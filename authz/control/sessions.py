@@ -34,7 +34,7 @@ from authz.control.ports import Store, Unit, Written
 from authz.errors import ForbiddenError, InUseError, InvalidError, quote
 from authz.identity.credential import Secret, check_access_key_id
 from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
-from authz.identity.records import RevokedSession, Role, User, fold_name
+from authz.identity.records import Provider, RevokedSession, Role, User, fold_name
 from authz.identity.session import (
     SALT_SIZE,
     SESSION_KEY_BYTES,
@@ -43,7 +43,7 @@ from authz.identity.session import (
     SessionKeys,
     make_session_key_id,
 )
-from authz.policy.request import Values
+from authz.policy.request import NO_FACTS, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class Parent:
     `expires_at` is when the credential ends (epoch seconds; `None`: never); `is_narrowed` tells whether it has
     policies of its own. A session of a role (`is_role`) passes `tags` and its `source_identity` on to those it
     asks for.
+
+    Of somebody who logged in, `provider` is the provider's id, `granted` and `facts` are what the login said.
     """
 
     principal_id: str
@@ -63,6 +65,9 @@ class Parent:
     is_role: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     source_identity: str = ""
+    provider: str = ""
+    granted: tuple[str, ...] = ()
+    facts: Mapping[str, Values] = field(default_factory=lambda: NO_FACTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +143,11 @@ class Sessions:
         _require_plain(parent)
         if name:
             check_session_name(name)
-        session = self._session(
-            parent.principal_id, parent, _duration(duration, self._max_duration), name
+        lasting = _duration(duration, self._max_duration)
+        session = replace(
+            self._session(parent.principal_id, parent, lasting, name),
+            granted=parent.granted,
+            facts=parent.facts,
         )
         return await self._issue(session, policy, policy_names)
 
@@ -167,7 +175,7 @@ class Sessions:
         facts, transitive = _carry(caller, tags)
         session = replace(
             self._session(role.id, caller, _duration(duration, longest), name),
-            facts=facts,
+            facts={**_said_of(caller), **facts},
             transitive=transitive,
             is_chained=caller.is_role,
         )
@@ -185,6 +193,7 @@ class Sessions:
             issued_at=now,
             expires_at=ends if issuer.expires_at is None else min(ends, issuer.expires_at),
             name=name,
+            provider=issuer.provider,
         )
 
     async def _issue(
@@ -278,7 +287,7 @@ class Sessions:
         return await self._store.read(question)
 
 
-def void_before(parent: User | Role, now: float) -> float:
+def void_before(parent: User | Role | Provider, now: float) -> float:
     """Return until when sessions of `parent` must have been issued to be ended by a revocation at `now`."""
     return max(now + REVOCATION_REACH, parent.sessions_void_before)
 
@@ -315,6 +324,11 @@ def _carry(caller: Parent, asked: SessionTags) -> tuple[Mapping[str, Values], tu
     if source:
         facts[SOURCE_IDENTITY] = (source,)
     return facts, tuple(dict.fromkeys((*caller.tags, *asked.transitive)))
+
+
+def _said_of(caller: Parent) -> Mapping[str, Values]:
+    """Return what the caller's login said, without tags: which of those pass on is decided by `_carry`."""
+    return {key: values for key, values in caller.facts.items() if not key.startswith(TAG_PREFIX)}
 
 
 def _require_plain(parent: Parent) -> None:

@@ -12,28 +12,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from authz.clock import Clock
+from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_user
 from authz.control.limits import check_tags
 from authz.control.lookup import bounded, get_user, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.control.sessions import void_before
+from authz.errors import InvalidError
 from authz.identity.credential import (
     RECORD_ID_BYTES,
     USER_ID_PREFIX,
     check_name,
     make_record_id,
 )
-from authz.identity.records import Status, TargetKind, User, fold_name
+from authz.identity.records import EXTERNAL_SIGN, Status, TargetKind, User, key_of_name
 
 
 class Users:
     """The use cases about users."""
 
     def __init__(
-        self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        store: Store,
+        clock: Clock,
+        names: ExternalNames = NO_EXTERNAL_NAMES,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._names = names
         self._random_bytes = random_bytes
 
     async def create(
@@ -46,9 +53,12 @@ class Users:
     ) -> Written[User]:
         """Create a user; `boundary` names the policy that is to be its permissions boundary.
 
-        Raises `ConflictError` when the name is taken, ignoring case, and `NotFoundError` for the policy.
+        One called `PROVIDER=NAME` is somebody who has not logged in yet. Raises `ConflictError` when the name
+        is taken, ignoring case, and `NotFoundError` for the policy.
         """
-        check_name(name)
+        is_external = EXTERNAL_SIGN in name
+        if not is_external:
+            check_name(name)
         check_tags(tags or {})
         user = User(
             id=make_record_id(USER_ID_PREFIX, self._random_bytes(RECORD_ID_BYTES)),
@@ -59,12 +69,13 @@ class Users:
         )
 
         async def change(unit: Unit) -> User:
-            await require_free(unit.users.find, "user", name)
-            new = (
-                user
-                if boundary is None
-                else await bounded(unit, user, boundary, field="permissions_boundary")
-            )
+            new = user
+            if is_external:
+                resolved, provider_id = await resolve_user(unit, self._names, name)
+                new = replace(user, name=resolved, provider_id=provider_id)
+            await require_free(unit.users.find, "user", new.name)
+            if boundary is not None:
+                new = await bounded(unit, new, boundary, field="permissions_boundary")
             await unit.users.add(new)
             return new
 
@@ -78,7 +89,7 @@ class Users:
         """Return a page of the users, ordered by name ignoring case."""
         return await self._store.read(
             lambda unit: read_page(
-                unit.users.list, lambda user: fold_name(user.name), page_size, page_token
+                unit.users.list, lambda user: key_of_name(user.name), page_size, page_token
             )
         )
 
@@ -102,6 +113,8 @@ class Users:
 
         async def change(unit: Unit) -> User:
             old = await get_user(unit, name, field="name")
+            if new_name is not None and old.provider_id:
+                raise InvalidError("a provider's user keeps the provider's name", field="new_name")
             new = replace(
                 old,
                 name=old.name if new_name is None else new_name,
@@ -110,7 +123,7 @@ class Users:
             )
             if new.status is Status.DISABLED and old.status is not Status.DISABLED:
                 new = replace(new, sessions_void_before=void_before(old, self._clock.now()))
-            if fold_name(new.name) != fold_name(old.name):
+            if key_of_name(new.name) != key_of_name(old.name):
                 await require_free(unit.users.find, "user", new.name)
             if new != old:
                 await unit.users.replace(old, new)

@@ -10,25 +10,29 @@ as a role of IAM's is never taken for that: who misspells a role must not get mo
 MinIO's clients send the same requests. In two things the answers follow AWS, not MinIO: `AssumedRoleUser` is
 never empty, as AWS's SDKs for Java take its ARN apart, and its id is spelt `AssumedRoleId`.
 
-Source: AWS STS API reference, "Actions", "Common Errors". Not here: forms and XML (`aws_query.py`), who may
-(`serving/sts.py`).
+Source: AWS STS API reference, "Actions", "Common Errors". Not here: requests whose proof is a provider's word
+(`sts_logins.py`), forms and XML (`aws_query.py`), who may (`serving/sts.py`).
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from authz.formats import aws_query
 from authz.formats.aws_query import Parameters, QueryError, Tree
+from authz.formats.sts_logins import LOGIN_PARSERS, LoginRequest
+from authz.formats.sts_parameters import (
+    NAMESPACE,
+    render_credentials,
+    take_duration,
+    take_policies,
+    take_role_arn,
+)
 from authz.identity.http import HttpRequest
-from authz.policy.arn import canned_policy_arn, policy_arn
-from authz.policy.canned import CANNED_POLICIES
 from authz.policy.request import Principal, Values
 
 VERSION: Final = "2011-06-15"
-NAMESPACE: Final = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 ASSUME_ROLE: Final = "AssumeRole"
 GET_SESSION_TOKEN: Final = "GetSessionToken"  # noqa: S105 - an action, no token
@@ -36,10 +40,14 @@ GET_SESSION_TOKEN: Final = "GetSessionToken"  # noqa: S105 - an action, no token
 STATUS: Final = {
     "AccessDenied": 403,
     "ExpiredToken": 403,
+    "ExpiredTokenException": 400,
+    "IDPCommunicationError": 400,
+    "IDPRejectedClaim": 403,
     "IncompleteSignature": 400,
     "InternalFailure": 500,
     "InvalidAction": 400,
     "InvalidClientTokenId": 403,
+    "InvalidIdentityToken": 400,
     "InvalidParameterValue": 400,
     "MalformedInput": 400,
     "MalformedPolicyDocument": 400,
@@ -56,18 +64,6 @@ STATUS: Final = {
 }
 """The HTTP status of each code. AWS says `Throttling` with 400, on which MinIO's clients do not try again."""
 
-_ELSEWHERE: Final = frozenset(
-    {
-        "AssumeRoleWithCertificate",
-        "AssumeRoleWithClientGrants",
-        "AssumeRoleWithCustomToken",
-        "AssumeRoleWithLDAPIdentity",
-        "AssumeRoleWithSAML",
-        "AssumeRoleWithWebIdentity",
-    }
-)
-"""Actions of AWS and MinIO whose proof is somebody else's word."""
-
 _NOT_HELD: Final = (
     "ProvidedContexts",
     "SerialNumber",
@@ -79,14 +75,7 @@ _NOT_HELD: Final = (
 )
 """Parameters, and lists, of what would be believed of the session and is not, but by a role's."""
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 _EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9_+=,.@:/-]{2,1224}")
-_POLICY: Final = ":policy/"
-
-ROLE_ARN_LIMIT: Final = 2_048
-"""Longest ARN of a role, in characters (AWS)."""
-_OF_A_ROLE: Final = (":iam:", ":role/")
-"""What the ARN of a role has in it, in small letters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +113,8 @@ class KeyRequest:
     action: str = "GetAccessKeyInfo"
 
 
-StsRequest = SessionRequest | CallerRequest | KeyRequest
+SignedRequest = SessionRequest | CallerRequest | KeyRequest
+StsRequest = SignedRequest | LoginRequest
 
 
 def parse_sts(request: HttpRequest, account: str) -> StsRequest:
@@ -135,8 +125,6 @@ def parse_sts(request: HttpRequest, account: str) -> StsRequest:
         raise QueryError("MissingAction", "the parameter `Action` is missing")
     if not version:
         raise QueryError("MissingParameter", f"the parameter `Version` is missing; it is {VERSION}")
-    if action in _ELSEWHERE:
-        raise QueryError("InvalidAction", f"{action} is not served here yet")
     if version != VERSION or action not in _PARSERS:
         raise QueryError("InvalidAction", f"there is no such action in version {VERSION} here")
     parsed = _PARSERS[action](parameters, account)
@@ -170,15 +158,8 @@ def render_session(
 
     Of a role's, `principal` is the session itself, and `packed_percent` how much of a token's room it takes.
     """
-    # Never later than it is: a client asks for the next one by this time.
-    ends = datetime.fromtimestamp(int(expires_at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     result: dict[str, str | Tree] = {
-        "Credentials": {
-            "AccessKeyId": access_key_id,
-            "SecretAccessKey": secret,
-            "SessionToken": token,
-            "Expiration": ends,
-        }
+        "Credentials": render_credentials(access_key_id, secret, token, expires_at)
     }
     if asked.action == ASSUME_ROLE:
         result["AssumedRoleUser"] = {
@@ -213,17 +194,14 @@ def render_error(code: str, message: str, request_id: str) -> bytes:
 
 
 def _parse_assume_role(parameters: Parameters, account: str) -> StsRequest:
-    role_arn = _parse_role_arn(parameters)
+    role_arn = take_role_arn(parameters)
     name = parameters.take("RoleSessionName") or ""
     external_id = parameters.take("ExternalId") or ""
     if external_id and not _EXTERNAL_ID.fullmatch(external_id):
         raise QueryError(
             "ValidationError", "`ExternalId` is 2 to 1,224 letters, digits and `_+=,.@:/-`"
         )
-    policy = parameters.take("Policy")
-    if policy == "":
-        raise QueryError("ValidationError", "`Policy` is empty; leave it out for a session without")
-    arns = parameters.take_members("PolicyArns", "arn")
+    policy, policy_names = take_policies(parameters, account)
     if role_arn and not name:
         raise QueryError("MissingParameter", "the parameter `RoleSessionName` is missing")
     tags = _parse_tags(parameters) if role_arn else {}
@@ -234,23 +212,15 @@ def _parse_assume_role(parameters: Parameters, account: str) -> StsRequest:
     return SessionRequest(
         action=ASSUME_ROLE,
         role_arn=role_arn,
-        duration=_parse_duration(parameters),
-        policy=policy or "",
-        policy_names=tuple(_parse_policy_arn(arn, account) for arn in arns),
+        duration=take_duration(parameters),
+        policy=policy,
+        policy_names=policy_names,
         name=name,
         tags=tags,
         transitive=transitive,
         source_identity=source_identity or "",
         facts=_facts(name, external_id, tags, transitive),
     )
-
-
-def _parse_role_arn(parameters: Parameters) -> str:
-    """Return the ARN of the role that is meant, empty where none is."""
-    arn = parameters.take("RoleArn") or ""
-    if len(arn) > ROLE_ARN_LIMIT:
-        raise QueryError("ValidationError", f"`RoleArn` has at most {ROLE_ARN_LIMIT:,} characters")
-    return arn if all(part in arn.lower() for part in _OF_A_ROLE) else ""
 
 
 def _parse_tags(parameters: Parameters) -> Mapping[str, str]:
@@ -274,7 +244,7 @@ def _facts(
 
 
 def _parse_session_token(parameters: Parameters, _: str) -> StsRequest:
-    return SessionRequest(action=GET_SESSION_TOKEN, duration=_parse_duration(parameters), facts={})
+    return SessionRequest(action=GET_SESSION_TOKEN, duration=take_duration(parameters), facts={})
 
 
 def _parse_caller(_: Parameters, __: str) -> StsRequest:
@@ -293,25 +263,8 @@ _PARSERS: Final[Mapping[str, Callable[[Parameters, str], StsRequest]]] = {
     GET_SESSION_TOKEN: _parse_session_token,
     "GetCallerIdentity": _parse_caller,
     "GetAccessKeyInfo": _parse_key,
+    **LOGIN_PARSERS,
 }
-
-
-def _parse_duration(parameters: Parameters) -> int | None:
-    text = parameters.take("DurationSeconds")
-    if text is None:
-        return None
-    if not _SECONDS.fullmatch(text):
-        raise QueryError("ValidationError", "`DurationSeconds` is not a number of seconds")
-    return int(text)
-
-
-def _parse_policy_arn(arn: str, account: str) -> str:
-    """Return the name in the ARN of a managed policy, which stands under `account` or under `aws`."""
-    name = arn.partition(_POLICY)[2]
-    canned = canned_policy_arn(name)
-    if arn != (canned if canned in CANNED_POLICIES else policy_arn(account, name)):
-        raise QueryError("InvalidParameterValue", "a member of `PolicyArns` names no policy here")
-    return name
 
 
 def _refuse_what_is_not_held(parameters: Parameters) -> None:

@@ -10,16 +10,19 @@ MinIO `auth.Credentials` (lengths of chosen keys).
 
 import base64
 import hmac
+import re
 import unicodedata
 from typing import Final
 
 from authz.errors import InvalidError, quote
-from authz.identity.records import NAME_LIMIT
+from authz.identity.external import EXTERNAL_NAME_LIMIT
+from authz.identity.records import EXTERNAL_SIGN, NAME_LIMIT
 
 USER_ID_PREFIX: Final = "AIDA"
 GROUP_ID_PREFIX: Final = "AGPA"
 ROLE_ID_PREFIX: Final = "AROA"
 POLICY_ID_PREFIX: Final = "ANPA"
+PROVIDER_ID_PREFIX: Final = "AIDP"
 ACCESS_KEY_ID_PREFIX: Final = "AKIA"
 
 RECORD_ID_BYTES: Final = 17
@@ -39,6 +42,7 @@ SECRET_MAX: Final = 128
 """Longest secret, in characters; generated ones have 40."""
 
 _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_PROVIDER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME_FORBIDDEN: Final = frozenset("=,")
 # `/` ends the id in a credential scope; `=` and `,` separate the parts of an Authorization header.
 _KEY_ID_FORBIDDEN: Final = frozenset("/=,")
@@ -104,6 +108,40 @@ def check_name(name: str, *, field: str = "name") -> None:
         )
     if name != name.strip():
         raise InvalidError(f"name {quote(name)} begins or ends with a space", field=field)
+
+
+def check_known_name(name: str, *, field: str = "name") -> None:
+    """Refuse what cannot be the name of a user or group that is there; raises `InvalidError` for `field`.
+
+    Besides what `check_name` takes, these are the names of those that a provider vouches for.
+    """
+    provider, sign, rest = name.partition(EXTERNAL_SIGN)
+    if not sign:
+        check_name(name, field=field)
+        return
+    check_provider_name(provider, field=field)
+    check_external_name(rest, field=field)
+
+
+def check_provider_name(name: str, *, field: str = "name") -> None:
+    """Refuse a provider's name that is not acceptable; raises `InvalidError` for `field`."""
+    if not _PROVIDER_NAME.fullmatch(name):
+        raise InvalidError(
+            f"provider name {quote(name)} is not 1 to 63 small letters, digits and `.`, `_`, `-`",
+            field=field,
+        )
+
+
+def check_external_name(name: str, *, field: str = "name") -> None:
+    """Refuse a name that a provider gives to a user or group and that cannot be held; raises `InvalidError`."""
+    if not 1 <= len(name.encode("utf-8", "surrogatepass")) <= EXTERNAL_NAME_LIMIT:
+        raise InvalidError(
+            f"a provider's name for somebody has 1 to {EXTERNAL_NAME_LIMIT:,} bytes", field=field
+        )
+    if _has_unprintable(name):
+        raise InvalidError(
+            f"the provider's name {quote(name)} holds a control or invisible character", field=field
+        )
 
 
 def is_access_key_id(text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from authz.policy.request import NO_FACTS, Values
 
 EXTERNAL_NAME_LIMIT: Final = 1_024
-"""Longest name of an external user or group, in characters: a distinguished name is long."""
+"""Longest name of an external user or group, in bytes of UTF-8: a distinguished name is long."""
 EXTERNAL_GROUPS: Final = 1_000
 """Most groups of an external identity that are taken notice of; one in more is refused, not cut."""
 
@@ -69,3 +69,13 @@ Trace = Callable[[LoginStep], None]
 def no_trace(step: LoginStep) -> None:
     """Hear nothing."""
     del step
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A proof that a provider took: by which provider, and for whom."""
+
+    provider_id: str
+    provider_name: str
+    kind: ProviderKind
+    identity: ExternalIdentity

@@ -23,9 +23,21 @@ class HttpRequest:
     name is in `repeated`. `host` is among the headers. `scheme` is `http` or `https` as the proxy saw it;
     `source_ip` the client's address as trusted hops report it, empty when unknown. `body` is `None` when the
     body was not sent along (the usual case), `b""` when there is none. Header values are unstripped.
+    `client_certificate` (DER, empty without) is the one whose key the client proved to hold, to this service
+    or to a proxy that is believed; whether it is any good has not been asked.
     """
 
-    __slots__ = ("body", "headers", "method", "path", "query", "repeated", "scheme", "source_ip")
+    __slots__ = (
+        "body",
+        "client_certificate",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "repeated",
+        "scheme",
+        "source_ip",
+    )
 
     def __init__(
         self,
@@ -38,6 +50,7 @@ class HttpRequest:
         scheme: str = "http",
         source_ip: str = "",
         body: bytes | None = None,
+        client_certificate: bytes = b"",
     ) -> None:
         self.method = method
         self.path = path
@@ -47,6 +60,7 @@ class HttpRequest:
         self.scheme = scheme
         self.source_ip = source_ip
         self.body = body
+        self.client_certificate = client_certificate
 
 
 def split_query(query: str) -> list[tuple[str, str]]:

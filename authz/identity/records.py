@@ -1,7 +1,8 @@
-"""The stored records that become principals: users, groups, roles, access keys, policies, attachments.
+"""The stored records that become principals: users, groups, roles, providers, access keys, policies.
 
-Frozen values shared by both planes. Names keep the case their author gave them; `name_key` is what they are
-compared by (`fold_name`), so that `Alice` and `alice` are one name in every database, as in AWS.
+Frozen values shared by both planes. Names keep the case their author gave them; `key_of_name` is what they are
+compared by, so that `Alice` and `alice` are one name in every database, as in AWS. Users and groups that an
+identity provider vouches for are called `PROVIDER=NAME`; what a provider tells apart, so do we.
 
 Not here: how they are stored (`store/sql`), or who may change them (`control`).
 """
@@ -12,6 +13,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from authz.identity.external import ProviderKind
+from authz.policy.request import NO_FACTS, Values
+
+EXTERNAL_SIGN: Final = "="
+"""What stands between a provider's name and the name it gave; no name of our own holds it."""
+
 NAME_LIMIT: Final = 128
 """Longest user, group, role or policy name in characters (IAM: 64 or 128; MinIO: unbounded)."""
 
@@ -19,6 +26,17 @@ NAME_LIMIT: Final = 128
 def fold_name(name: str) -> str:
     """Return what a name is compared by: NFC, then case-folded, then NFC again (Unicode 3.13, D145)."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def key_of_name(name: str) -> str:
+    """Return what the name of a user, group, role, policy or provider is compared and ordered by."""
+    provider, sign, rest = name.partition(EXTERNAL_SIGN)
+    return f"{fold_name(provider)}{sign}{rest}" if sign else fold_name(name)
+
+
+def external_name(provider: str, name: str) -> str:
+    """Return what we call the user or group that `provider` calls `name`."""
+    return f"{provider}{EXTERNAL_SIGN}{name}"
 
 
 class Status(StrEnum):
@@ -34,6 +52,10 @@ class User:
 
     `boundary` is the managed policy that is its permissions boundary. Sessions issued before
     `sessions_void_before` have ended. Times are epoch seconds, UTC.
+
+    One that a provider vouches for has its `provider_id`, and as of its last login a `display_name` and the
+    names of its `external_groups` there, sorted. Since `absent_since` the provider knows it no more (`None`: it
+    does); until it logs in again it may do nothing.
     """
 
     id: str
@@ -43,16 +65,44 @@ class User:
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary: "PolicyRef | None" = None
     sessions_void_before: float = 0.0
+    provider_id: str = ""
+    display_name: str = ""
+    external_groups: tuple[str, ...] = ()
+    absent_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A set of users (`id`: `AGPA…`). A disabled group grants nothing; its denies still hold."""
+    """A set of users (`id`: `AGPA…`). A disabled group grants nothing; its denies still hold.
+
+    Of one with a `provider_id` the provider says who is in it, whenever somebody logs in.
+    """
 
     id: str
     name: str
     status: Status
     created_at: float
+    provider_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A source of identities (`id`: `AIDP…`), and how it is asked; its secret is never in it.
+
+    `config` is a JSON object, read by the kind's format. Sessions of all who logged in through it before
+    `sessions_void_before` have ended; while it is disabled nobody logs in, and who did may do nothing.
+    """
+
+    id: str
+    name: str
+    kind: ProviderKind
+    status: Status
+    config: str
+    created_at: float
+    updated_at: float
+    description: str = ""
+    has_secret: bool = False
+    sessions_void_before: float = 0.0
 
 
 ROLE_DURATION_DEFAULT: Final = 3600
@@ -86,6 +136,9 @@ class AccessKey:
     With a `policy` of its own (a document; empty for none) it is what MinIO calls a restricted service account:
     it may do what its owner may do at the moment and that policy allows. From `expires_at` on (epoch seconds)
     it signs no more; `None` is never.
+
+    One that somebody made who had logged in through a provider keeps what that login said besides: managed
+    policies that were `granted` (ids), and identity `facts`.
     """
 
     id: str
@@ -97,6 +150,8 @@ class AccessKey:
     name: str = ""
     policy: str = ""
     expires_at: float | None = None
+    granted: tuple[str, ...] = ()
+    facts: Mapping[str, Values] = field(default_factory=lambda: NO_FACTS)
 
 
 class PolicyOrigin(StrEnum):
@@ -175,11 +230,13 @@ class TargetKind(StrEnum):
     USER = "user"
     GROUP = "group"
     ROLE = "role"
+    PROVIDER = "provider"
+    """All its users."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A policy bound to a user, group or role, by name."""
+    """A policy bound to a user, group, role or all users of a provider, by name."""
 
     policy_name: str
     target_kind: TargetKind

@@ -61,6 +61,8 @@ class Session:
     that asked for it (of a role's session; otherwise the same). `policies` are the session's own documents,
     `policy_ids` managed ones; without either nothing narrows it. `facts` are identity facts beyond those of the
     parent: lower-cased condition key → values. `transitive` are the tag keys that a chained session inherits.
+    `provider` is the id of the provider through which its holder logged in, empty for others; managed policies
+    that the login `granted` (ids) are the session's beside its parent's.
     """
 
     access_key_id: str
@@ -74,6 +76,7 @@ class Session:
     facts: Mapping[str, Values] = field(default_factory=lambda: NO_FACTS)
     transitive: tuple[str, ...] = ()
     provider: str = ""
+    granted: tuple[str, ...] = ()
     is_chained: bool = False
 
 
@@ -181,10 +184,11 @@ _FIELDS: Final = {
     "facts": "f",
     "transitive": "v",
     "provider": "o",
+    "granted": "g",
     "is_chained": "c",
 }
 """Member of `Session` → its name in a token."""
-_LISTS: Final = frozenset({"policies", "policy_ids", "transitive"})
+_LISTS: Final = frozenset({"policies", "policy_ids", "transitive", "granted"})
 
 
 def _render(session: Session) -> bytes:

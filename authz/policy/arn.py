@@ -56,6 +56,16 @@ def canned_policy_arn(name: str) -> str:
     return _iam("aws", f"policy/{name}")
 
 
+def oidc_provider_arn(account: str, issuer: str) -> str:
+    """Name the identity providers of an OpenID Connect issuer, which is given without its scheme (AWS)."""
+    return _iam(account, f"oidc-provider/{issuer}")
+
+
+def identity_provider_arn(account: str, name: str) -> str:
+    """Name an identity provider by what it is called here."""
+    return _iam(account, f"identity-provider/{name}")
+
+
 def assumed_role_arn(account: str, role: str, session: str) -> str:
     """Name a session of a role."""
     return f"arn:{PARTITION}:sts::{account}:assumed-role/{role}/{session}"

@@ -79,6 +79,21 @@ def decide_trust(request: AccessRequest, applicable: Applicable) -> Decision:
     return decision
 
 
+def decide_federated_trust(request: AccessRequest, trust: PolicySet) -> Decision:
+    """Decide whether somebody whom only a provider vouches for may have a session of the role of `trust`.
+
+    There are no policies of its own; the trust policy alone decides, and it must name the provider, for an
+    allow to everybody was not written with every provider's users in mind.
+    """
+    denied = _find_deny(request, (trust,))
+    if denied is not None:
+        return denied
+    for entry in _select(request, trust)[1]:
+        if _find_naming(entry, request, trust) is Naming.ROLE:
+            return entry[3]
+    return NO_MATCH
+
+
 def _decide_layers(request: AccessRequest, applicable: Applicable) -> Decision:
     # 1. A deny anywhere wins.
     denied = _find_deny(request, applicable.find_applying(request))

@@ -37,6 +37,8 @@ class PrincipalKind(StrEnum):
     ROOT = "Account"
     USER = "User"
     ASSUMED_ROLE = "AssumedRole"
+    FEDERATED = "FederatedUser"
+    """Somebody who is asking a role for a session on the word of a provider, and is nobody else here."""
     ANONYMOUS = "Anonymous"
 
 

@@ -80,4 +80,6 @@ def parent_of(caller: KeyEntry) -> Parent:
         is_role=isinstance(caller.owner, RoleEntry),
         tags={key: facts[TAG_PREFIX + key][0] for key in passed_on},
         source_identity=next(iter(facts.get(SOURCE_IDENTITY, ())), ""),
+        # What ends with a provider ends with it also one role further on.
+        provider="" if session is None else session.provider,
     )

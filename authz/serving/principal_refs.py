@@ -16,9 +16,9 @@ from authz.access.principals import Principals
 from authz.clock import Clock
 from authz.errors import AuthzError
 from authz.formats.authz_v1 import PrincipalBy, PrincipalRef
-from authz.identity.credential import check_name
+from authz.identity.credential import check_known_name
 from authz.identity.principal import user_principal
-from authz.identity.records import Status, User, fold_name
+from authz.identity.records import Status, User, key_of_name
 from authz.policy.arn import user_arn
 from authz.policy.request import NO_FACTS, Principal, PrincipalKind
 
@@ -86,7 +86,7 @@ class PrincipalRefs:
             return True
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
             return self._principals.has_changed(ChangeKind.ACCESS_KEY, ref.value, since)
-        name_key = fold_name(self._user_name(ref))
+        name_key = key_of_name(self._user_name(ref))
         return self._principals.has_changed(ChangeKind.USER_NAME, name_key, since)
 
     def _user_name(self, ref: PrincipalRef) -> str:
@@ -120,7 +120,7 @@ class PrincipalRefs:
         name = "" if ref.by is PrincipalBy.ACCESS_KEY_ID else self._user_name(ref)
         if not name:
             return None
-        check_name(name, field=f"check.{ref.by.value}")
+        check_known_name(name, field=f"check.{ref.by.value}")
         user = User(id="", name=name, status=Status.ENABLED, created_at=0.0)
         principal = user_principal(user, (), self.account)
         facts = {key: values for key, values in principal.facts.items() if key != "aws:userid"}

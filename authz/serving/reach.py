@@ -32,7 +32,7 @@ from authz.formats.authz_v1_reach import (
     render_list_allowed_actions,
     render_who_can,
 )
-from authz.identity.records import fold_name
+from authz.identity.records import key_of_name
 from authz.policy import catalog
 from authz.policy.applicable import Applicable
 from authz.policy.arn import ANY
@@ -272,7 +272,7 @@ class _Walk:
             if self._principals.moment() != moment:
                 return _Part(found, Place(Stage.USERS, after), page.revision)
             certainty = await self._weigh(entry, pace)
-            after = fold_name(entry.principal.name)
+            after = key_of_name(entry.principal.name)
             if certainty:
                 found.append((entry.principal, certainty))
                 if len(found) == limit and entry is not page.entries[-1]:

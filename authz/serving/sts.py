@@ -34,6 +34,7 @@ from authz.formats.sts import (
     CallerRequest,
     KeyRequest,
     SessionRequest,
+    SignedRequest,
     StsRequest,
     parse_sts,
     render_caller,
@@ -41,9 +42,11 @@ from authz.formats.sts import (
     render_key,
     status_of,
 )
+from authz.formats.sts_logins import LoginRequest
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import CLOCK_SKEW, Proof, find_proof
 from authz.serving.http_surface import HttpAnswer, ReadBody
+from authz.serving.sts_logins import StsLogins
 from authz.serving.sts_sessions import SURFACE, Admitted, DeniedError, StsSessions
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
@@ -66,6 +69,14 @@ _PROOF_CODES: Final = {
 }
 """STS's words for what S3 calls a wrong proof; every other one is not well-formed, `IncompleteSignature`."""
 
+_LOGIN_CODES: Final = {
+    "AccessDenied": "AccessDenied",
+    "ExpiredToken": "ExpiredTokenException",
+    "IDPRejectedClaim": "IDPRejectedClaim",
+    "InvalidIdentityToken": "InvalidIdentityToken",
+}
+"""STS's words for what is wrong with a provider's proof."""
+
 _CODES: Final[Mapping[type[AuthzError], str]] = {
     ForbiddenError: "AccessDenied",
     NotFoundError: "InvalidParameterValue",
@@ -87,6 +98,7 @@ class Sts:
         authorizer: Authorizer,
         roles: Roles,
         sessions: Sessions,
+        logins: StsLogins,
         metrics: Metrics,
         clock: Clock,
         *,
@@ -94,6 +106,7 @@ class Sts:
         max_duration: float,
     ) -> None:
         """Issue `sessions` of at most `max_duration` seconds; every access key and role is of `account`."""
+        self._logins = logins
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._sessions = StsSessions(
@@ -134,6 +147,9 @@ class Sts:
             age, now = self._authorizer.check_age(), self._clock.now()
             request.body = await _read(read_body)
             asked = parse_sts(request, self._account)
+            if isinstance(asked, LoginRequest):
+                request_id, body = await self._logins.issue(asked, request, age)
+                return HttpAnswer(200, _headers(request_id), body)
             proof = _require_proof(find_proof(request, now), asked)
             access_key_id = proof.access_key_id
             credential = await self._authenticate(request, proof, now)
@@ -153,7 +169,7 @@ class Sts:
 
     # --- the actions ----------------------------------------------------------------------------------------
 
-    async def _act(self, asked: StsRequest, admitted: Admitted) -> tuple[str, bytes]:
+    async def _act(self, asked: SignedRequest, admitted: Admitted) -> tuple[str, bytes]:
         """Return the request's id and the answer."""
         if isinstance(asked, SessionRequest):
             return await self._sessions.issue(asked, admitted)
@@ -182,8 +198,8 @@ class Sts:
         self, request: HttpRequest, error: AuthzError, access_key_id: str, asked: StsRequest | None
     ) -> HttpAnswer:
         """Answer what gets nothing; all but a decision is counted and recorded here."""
-        code = _code_of(error)
-        if isinstance(asked, SessionRequest):
+        code = _code_of(error, asked)
+        if isinstance(asked, SessionRequest | LoginRequest):
             self._metrics.sessions_refused.inc((asked.action, code))
         if isinstance(error, DeniedError):
             return _render(code, error.message, error.decision_id)
@@ -225,10 +241,14 @@ def _require_proof(proof: Proof | None, asked: StsRequest) -> Proof:
     return proof
 
 
-def _code_of(error: AuthzError) -> str:
+def _code_of(error: AuthzError, asked: StsRequest | None) -> str:
     """Return STS's code for an error: its own, or the one of the nearest class in the table."""
     if isinstance(error, QueryError):
         return error.code
+    if isinstance(error, UnauthenticatedError) and isinstance(asked, LoginRequest):
+        return _LOGIN_CODES.get(error.code, "AccessDenied")
+    if isinstance(error, UnavailableError) and isinstance(asked, LoginRequest):
+        return "IDPCommunicationError"
     if isinstance(error, UnauthenticatedError):
         return _PROOF_CODES.get(error.code, "IncompleteSignature")
     if isinstance(error, InvalidError) and not error.field:

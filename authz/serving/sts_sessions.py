@@ -107,7 +107,7 @@ class StsSessions:
         denied = self._authorizer.find_deny(acting, [need], admitted.asked, admitted.age)
         if denied is not None:
             raise DeniedError(need, denied.decision_id)
-        _check_size(asked)
+        check_size(asked.policy)
         issued = await self._sessions.issue(
             parent_of(admitted.credential),
             duration=self._duration(asked),
@@ -138,7 +138,7 @@ class StsSessions:
         )
         if role is None or not answer.decision.is_allowed:
             raise DeniedError(answer.request, answer.decision_id)
-        _check_size(asked)
+        check_size(asked.policy)
         issued = await self._sessions.assume(
             AssumedRole(id=role.principal.id, max_session_duration=role.max_session_duration),
             caller,
@@ -159,11 +159,9 @@ class StsSessions:
 
     async def _find_role(self, arn: str, admitted: Admitted) -> tuple[Admitted, RoleEntry | None]:
         """Return the role with exactly this ARN, and the caller as of the same moment; `None` is no role."""
-        prefix = role_arn(self._account, "")
-        name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
         for _ in range(LOAD_ATTEMPTS):
-            role = self._roles.find(name) or await self._roles.load(name)
-            if role is None or role.principal.arn != arn:
+            role = await find_role(self._roles, arn, self._account)
+            if role is None:
                 return admitted, None
             # What was loaded meanwhile may be later than what the caller was found to be.
             proof, now = admitted.proof, admitted.now
@@ -215,8 +213,17 @@ class StsSessions:
         )
 
 
-def _check_size(asked: SessionRequest) -> None:
-    if len(asked.policy.encode()) > SESSION_POLICY.byte_limit:
+async def find_role(roles: Roles, arn: str, account: str) -> RoleEntry | None:
+    """Return the role with exactly this ARN; `None` is no role."""
+    prefix = role_arn(account, "")
+    name = arn.removeprefix(prefix) if arn.startswith(prefix) else ""
+    role = roles.find(name) or await roles.load(name)
+    return None if role is None or role.principal.arn != arn else role
+
+
+def check_size(policy: str) -> None:
+    """Refuse a session policy that is too long, as AWS words it."""
+    if len(policy.encode()) > SESSION_POLICY.byte_limit:
         raise QueryError(
             "PackedPolicyTooLarge",
             f"{SESSION_POLICY.name} has at most {SESSION_POLICY.byte_limit:,} bytes",

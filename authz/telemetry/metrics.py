@@ -181,6 +181,17 @@ class Metrics(Collector):
             "Sessions that STS was asked for and did not issue, by action and AWS error code.",
             ["action", "code"],
         )
+        self.provider_seconds = Histogram(
+            "authz_provider_request_duration_seconds",
+            "What identity providers were asked, by provider and outcome: a status class, a login's end, or why"
+            " there was no answer.",
+            ["provider", "outcome"],
+        )
+        self.logins = Counter(
+            "authz_provider_logins_total",
+            "Proofs that providers were to take, by kind and outcome (accepted, unavailable, AWS error code).",
+            ["kind", "outcome"],
+        )
         self.internal_errors = Counter(
             "authz_internal_errors_total",
             "Faults of this service itself; each is logged.",

@@ -145,7 +145,10 @@ async def test_a_key_id_that_cannot_be_is_neither_read_nor_remembered(world, gar
     assert sample_of(world, "absent") == 0
 
 
-@pytest.mark.parametrize("garbage", ["", " edge ", "x" * 200, "a\0b", "k=v", "a,b"])
+@pytest.mark.parametrize(
+    "garbage",
+    ["", " edge ", "x" * 200, "a\0b", "K=v", "k k=v", "=v", "k=", "k=\0", "k=" + "x" * 1025, "a,b"],
+)
 async def test_a_name_that_cannot_be_is_neither_read_nor_remembered(world, garbage):
     assert await world.principals.load_user(garbage) is None
     assert world.source.calls["find_user"] == 0

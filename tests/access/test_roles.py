@@ -124,7 +124,7 @@ async def test_a_role_is_read_once_and_an_absent_one_too(world, auditor):
         assert await world.role() is not None
         assert await world.role("AUDITOR") is await world.role()
         assert await world.role("nobody") is None
-        assert await world.role("no=name") is None
+        assert await world.role("no,name") is None
     assert world.source.calls["find_role"] == 2
     for _ in range(3):
         await world.credential(await world.assumed())

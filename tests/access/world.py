@@ -15,9 +15,10 @@ from authz.access.entries import KeyEntry, RoleEntry, RootEntry, UserEntry
 from authz.access.policies import Policies
 from authz.access.ports import ChangeKind
 from authz.access.principals import Principals
+from authz.access.providers import Providers
 from authz.access.refresher import Refresher
 from authz.access.revocation import RevokedSessions
-from authz.access.sessions import Sessions
+from authz.access.sessions import Ended, Sessions
 from authz.bootstrap.documents import POLICY_PARSERS, parse_trust_document
 from authz.clock import ManualClock
 from authz.control.ports import Written
@@ -113,8 +114,8 @@ class HeldSource:
     async def changes_after(self, revision, limit):
         return await self._pass("changes_after", revision, limit)
 
-    async def load_policies(self, ids=None, resources=None):
-        return await self._pass("load_policies", ids, resources)
+    async def load_policies(self, *wanted):
+        return await self._pass("load_policies", *wanted)
 
     async def find_access_key(self, access_key_id):
         return await self._pass("find_access_key", access_key_id)
@@ -177,9 +178,10 @@ class World:
             account=ACCOUNT, limit=limit, concurrent_loads=concurrent_loads,
         )  # fmt: skip
         self.revoked = RevokedSessions(self.clock)
+        self.providers = Providers()
         self.refresher = Refresher(
-            self.source, self.policies, self.principals, self.revoked, self.metrics, self.clock,
-            poll_interval=LONG, wait_limit=wait_limit,
+            self.source, self.policies, self.principals, self.revoked, self.providers,
+            self.metrics, self.clock, poll_interval=LONG, wait_limit=wait_limit,
         )  # fmt: skip
         log = DecisionLog(None, self.metrics, allow_sample_rate=0.0)
         self.authorizer = Authorizer(
@@ -200,8 +202,8 @@ class World:
         self.root = KeyEntry(ROOT_ID, root_secret, owner, is_enabled=True)
         self.anonymous = UserEntry(ANONYMOUS, nothing, is_enabled=True)
         self.sessions = Sessions(
-            self.session_keys, self.policies, self.principals, self.revoked, owner, self.metrics, self.clock,
-            limit=limit,
+            self.session_keys, self.policies, self.principals,
+            Ended(self.revoked, self.providers), owner, self.metrics, self.clock, limit=limit,
         )  # fmt: skip
         self.authenticator = Authenticator(
             self.principals, self.sessions, self.root, regions=frozenset({REGION})

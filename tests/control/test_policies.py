@@ -1,6 +1,7 @@
 import pytest
 
 from authz.errors import ConflictError, InvalidError, NotFoundError, ParseError
+from authz.identity.external import ProviderKind
 from authz.identity.records import TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql.engine import Database
@@ -60,9 +61,11 @@ async def test_an_attached_policy_is_deleted_only_by_cascade(
     await control.users.create("Target")
     await control.groups.create("Target")
     await control.roles.create("Target", TRUST)
+    name = (await control.providers.create("target", ProviderKind.OIDC, "{}")).value.name
+    name = name if kind is TargetKind.PROVIDER else "Target"
     await control.policies.create("open", ALLOW_ALL)
     await control.attachments.attach("open", kind, "target")
-    with pytest.raises(ConflictError, match=f"attached to {kind.value} `Target`"):
+    with pytest.raises(ConflictError, match=f"attached to {kind.value} `{name}`"):
         await control.policies.delete("open")
     await control.policies.delete("open", cascade=True)
     assert not (await control.attachments.list_of_target(kind, "target")).items

@@ -33,7 +33,8 @@ SESSION = Session(
     policy_ids=("ANPAXXXXXXXXXXXXXXXXX",),
     facts={"aws:principaltag/Team": ("red", "blau"), "jwt:sub": ("jörg",)},
     transitive=("Team",),
-    provider="keycloak",
+    provider="AIDPXXXXXXXXXXXXXXXXX",
+    granted=("ANPAYYYYYYYYYYYYYYYYY",),
     is_chained=True,
 )
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -49,6 +50,8 @@ def sessions(draw):
         expires_at=draw(st.integers(0, 2**40)),
         name=draw(TEXTS),
         policies=tuple(draw(st.lists(TEXTS, max_size=2))),
+        provider=draw(TEXTS),
+        granted=tuple(draw(st.lists(TEXTS, max_size=2))),
         facts=draw(st.dictionaries(TEXTS, st.lists(TEXTS, max_size=3).map(tuple), max_size=3)),
         is_chained=draw(st.booleans()),
     )

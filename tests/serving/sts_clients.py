@@ -12,12 +12,17 @@ from botocore.credentials import Credentials
 
 from authz.access.authenticator import Authenticator
 from authz.bootstrap.documents import check_document
+from authz.control.logins import Logins
 from authz.control.sessions import Sessions
+from authz.federation.registry import Registry
 from authz.formats.iam_json import SESSION_POLICY
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import sign_headers
+from authz.serving.external_users import ExternalUsers
 from authz.serving.http_surface import HttpAnswer
+from authz.serving.login_limits import LoginLimits
 from authz.serving.sts import Sts
+from authz.serving.sts_logins import StsLogins
 from authz.store.sql.store import SqlStore
 from tests.access.world import ACCOUNT, REGION, ROOT_ID, ROOT_SECRET, World
 
@@ -41,8 +46,29 @@ def build_sts(world: World) -> Sts:
     authenticator = Authenticator(
         world.principals, world.sessions, world.root, regions=frozenset({REGION, ""})
     )
+    registry = Registry(world.control.ring, world.clock, world.metrics)
+    world.providers.follow(registry.follow)
+    users = ExternalUsers(
+        Logins(SqlStore(world.database, on_commit=world.refresher.hint), world.clock),
+        world.principals,
+        world.policies,
+        world.refresher,
+        account=ACCOUNT,
+    )
+    roles = world.principals.roles
+    logins = StsLogins(
+        registry,
+        users,
+        world.authorizer,
+        roles,
+        sessions,
+        LoginLimits(world.clock),
+        world.metrics,
+        clock=world.clock,
+        account=ACCOUNT,
+    )
     return Sts(
-        authenticator, world.authorizer, world.principals.roles, sessions, world.metrics, world.clock,
+        authenticator, world.authorizer, roles, sessions, logins, world.metrics, world.clock,
         account=ACCOUNT, max_duration=MAX_DURATION,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from authz.serving.bucket_policies import BODY_LIMIT
 from authz.serving.http import server as http_server
 from authz.serving.http import surface_app as adapter
 from authz.serving.http.app import build_app
-from authz.serving.http.server import HttpServer
+from authz.serving.http.server import HttpServer, _listen
 from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.sts import BODY_LIMIT as STS_BODY_LIMIT
 from authz.telemetry.metrics import Metrics
@@ -473,3 +473,9 @@ async def test_a_request_that_is_cut_off_as_the_server_stops_leaves_no_traceback
     assert not one.app._in_flight
     assert [record for record in caplog.records if record.exc_info] == []
     writer.close()
+
+
+def test_small_answers_are_sent_at_once():
+    # asyncio asks for TCP_NODELAY where the listener says which protocol it is.
+    with _listen("127.0.0.1:0") as listener:
+        assert listener.proto == socket.IPPROTO_TCP

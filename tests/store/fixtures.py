@@ -13,13 +13,15 @@ from authz.clock import ManualClock
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
+from authz.control.logins import Logins
 from authz.control.policies import Policies
 from authz.control.ports import Store
+from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
 from authz.control.sessions import Sessions
 from authz.control.users import Users
-from authz.errors import UnavailableError
+from authz.errors import InvalidError, UnavailableError
 from authz.formats.iam_json import (
     SERVICE_ACCOUNT_POLICY,
     SESSION_POLICY,
@@ -70,6 +72,20 @@ TRUST_ROOT = (
 DENY_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}'
 
 
+class LowerCaseNames:
+    """Spells names as a provider might that knows no case."""
+
+    def canonical_user(self, provider, name):
+        return name.lower()
+
+    canonical_group = canonical_user
+
+
+def _check_config(kind, config, has_secret):
+    if not config.startswith("{"):
+        raise InvalidError("the configuration is no object", field="config")
+
+
 class Control:
     """All use cases over one store."""
 
@@ -77,8 +93,10 @@ class Control:
         self.store = store
         self.clock = ManualClock()
         self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
-        self.users = Users(store, self.clock)
-        self.groups = Groups(store, self.clock)
+        self.users = Users(store, self.clock, LowerCaseNames())
+        self.groups = Groups(store, self.clock, LowerCaseNames())
+        self.providers = Providers(store, self.clock, self.ring, _check_config)
+        self.logins = Logins(store, self.clock)
         self.roles = Roles(store, self.clock, partial(parse_policy, kind=TRUST_POLICY))
         self.policies = Policies(store, self.clock, parse_policy)
         self.resource_policies = ResourcePolicies(

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
 from authz.access.ports import Change, ChangeKind
 from authz.control.ports import Written
+from authz.control.providers import ProviderChange
 from authz.identity.credential import Secret
-from authz.identity.records import Status, TargetKind
+from authz.identity.external import ExternalIdentity, ProviderKind
+from authz.identity.records import Status, TargetKind, User
 from authz.store.sql import change_log
 from authz.store.sql.engine import Database
 from authz.store.sql.source import SqlSource
@@ -18,6 +21,7 @@ from authz.store.sql.tables import changes
 from tests.store.fixtures import ALLOW_ALL, DENY_ALL, OPTIONS, TRUST, TRUST_ROOT, Control
 
 USER, GROUP, ROLE = TargetKind.USER, TargetKind.GROUP, TargetKind.ROLE
+PROVIDER = TargetKind.PROVIDER
 BUCKET = "arn:aws:s3:::photos"
 
 OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set[str]]] = {
@@ -103,7 +107,7 @@ OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set
     "delete a policy": (lambda c: c.policies.delete("loose"), {"policy loose"}),
     "delete a policy wherever it is attached": (
         lambda c: c.policies.delete("open", cascade=True),
-        {"policy open", "user Alice", "group Devs", "role Ops"},
+        {"policy open", "user Alice", "group Devs", "role Ops", "provider corp"},
     ),
     "put an older version in force": (
         lambda c: c.policies.set_default_version("versioned", 1),
@@ -136,9 +140,63 @@ OPERATIONS: dict[str, tuple[Callable[[Control], Awaitable[Written[object]]], set
     "attach to a group": (lambda c: c.attachments.attach("loose", GROUP, "devs"), {"group Devs"}),
     "attach to a role": (lambda c: c.attachments.attach("loose", ROLE, "ops"), {"role Ops"}),
     "detach from a role": (lambda c: c.attachments.detach("open", ROLE, "ops"), {"role Ops"}),
+    "create a provider": (
+        lambda c: c.providers.create("new", ProviderKind.OIDC, "{}", secret=Secret("s")),
+        {"provider new"},
+    ),
+    "disable a provider": (
+        lambda c: c.providers.update("corp", ProviderChange(status=Status.DISABLED)),
+        {"provider corp"},
+    ),
+    "give a provider another secret": (
+        lambda c: c.providers.update("corp", ProviderChange(secret=Secret("t"))),
+        {"provider corp"},
+    ),
+    "revoke the sessions of a provider": (lambda c: c.providers.revoke("corp"), {"provider corp"}),
+    "delete a provider": (lambda c: c.providers.delete("bare"), {"provider bare"}),
+    "attach to a provider": (
+        lambda c: c.attachments.attach("loose", PROVIDER, "corp"),
+        {"provider corp"},
+    ),
+    "detach from a provider": (
+        lambda c: c.attachments.detach("open", PROVIDER, "corp"),
+        {"provider corp"},
+    ),
+    "log in for the first time": (
+        lambda c: login(c, ExternalIdentity(name="Zoe", groups=("devs", "unknown"))),
+        {"user corp=Zoe", "user_name corp=Zoe"},
+    ),
+    "log in from another group": (
+        lambda c: login(c, ExternalIdentity(name="Ann", groups=("ops",))),
+        {"user corp=Ann"},
+    ),
+    "be known no more": (
+        lambda c: be_absent(c, "corp=Ann"),
+        {"user corp=Ann"},
+    ),
+    "create a group of a provider": (
+        lambda c: c.groups.create("corp=night"),
+        {"group corp=night", "user corp=Ann"},
+    ),
+    "create a user of a provider": (
+        lambda c: c.users.create("corp=zoe"),
+        {"user corp=zoe", "user_name corp=zoe"},
+    ),
     "detach from a user": (lambda c: c.attachments.detach("open", USER, "alice"), {"user Alice"}),
     "detach from a group": (lambda c: c.attachments.detach("open", GROUP, "devs"), {"group Devs"}),
 }
+
+
+async def login(control: Control, identity: ExternalIdentity) -> Written[User]:
+    corp = await control.providers.get("corp")
+    return await control.logins.adopt(corp.id, identity, has_policies=False)
+
+
+async def be_absent(control: Control, name: str) -> Written[User]:
+    return await control.logins.set_absent(await control.users.get(name))
+
+
+ANN = ExternalIdentity(name="Ann", display_name="Ann A.", groups=("night", "devs"))
 
 NO_OPERATIONS: dict[str, Callable[[Control], Awaitable[Written[object]]]] = {
     "update a user to what it is": lambda c: c.users.update("alice", status=Status.ENABLED),
@@ -160,6 +218,18 @@ NO_OPERATIONS: dict[str, Callable[[Control], Awaitable[Written[object]]]] = {
     "take away a boundary that is none": lambda c: c.users.delete_boundary("alice"),
     "set the same policy of a resource": lambda c: c.resource_policies.put(BUCKET, ALLOW_ALL),
     "attach what is attached": lambda c: c.attachments.attach("OPEN", USER, "ALICE"),
+    "update a provider to what it is": lambda c: c.providers.update(
+        "corp", ProviderChange(status=Status.ENABLED, config="{}", description="")
+    ),
+    "update nothing of a provider": lambda c: c.providers.update("corp", ProviderChange()),
+    "attach what is attached to a provider": lambda c: c.attachments.attach(
+        "OPEN", PROVIDER, "corp"
+    ),
+    "log in again": lambda c: login(c, ANN),
+    "log in again with the groups in another order": lambda c: login(
+        c, replace(ANN, groups=ANN.groups[::-1])
+    ),
+    "be known no more, again": lambda c: be_absent(c, "corp=Gone"),
     "detach what is not attached": lambda c: c.attachments.detach("loose", GROUP, "devs"),
 }
 
@@ -181,6 +251,18 @@ async def populate(control: Control) -> None:
     await control.roles.create("Ops", TRUST, boundary="boundary")
     await control.roles.create("Bare", TRUST)
     await control.attachments.attach("open", ROLE, "ops")
+    await populate_providers(control)
+
+
+async def populate_providers(control: Control) -> None:
+    await control.providers.create("bare", ProviderKind.LDAP, "{}")
+    await control.providers.create("corp", ProviderKind.OIDC, "{}", secret=Secret("s"))
+    await control.attachments.attach("open", PROVIDER, "corp")
+    for name in ("corp=devs", "corp=ops"):
+        await control.groups.create(name)
+    await login(control, ANN)
+    await login(control, ExternalIdentity(name="Gone"))
+    await be_absent(control, "corp=Gone")
 
 
 async def names_by_id(control: Control) -> dict[str, str]:
@@ -189,6 +271,7 @@ async def names_by_id(control: Control) -> dict[str, str]:
         await control.groups.list(),
         await control.roles.list(),
         await control.policies.list(),
+        await control.providers.list(),
     ]
     return {record.id: record.name for page in pages for record in page.items}
 

@@ -7,7 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 
-from authz.identity.records import PolicyOrigin, PolicyVersion, TargetKind
+from authz.identity.external import ExternalIdentity, ProviderKind
+from authz.identity.records import PolicyOrigin, PolicyVersion, Status, TargetKind
 from authz.policy.canned import CannedPolicy
 from authz.store.sql import schema
 from authz.store.sql.canned import canned_policy_id
@@ -87,6 +88,15 @@ ROWS_OF_0003: Rows = ROWS_OF_0002 | {
     "revoked_sessions": [{"access_key_id": "ASIA1", "expires_at": 11.5}],
 }
 
+ROWS_OF_0004: Rows = ROWS_OF_0003 | {
+    "roles": [
+        {"id": "AROA1", "name": "Ops", "name_key": "ops", "trust": ODD, "description": "as it was",
+         "max_session_duration": 7200, "tags": '{"Team": "\u00fc"}', "boundary_id": "ANPA2",
+         "sessions_void_before": 12.5, "created_at": 13.5},
+    ],
+    "role_policies": [{"role_id": "AROA1", "policy_id": "ANPA1"}],
+}  # fmt: skip
+
 
 def fill(connection: Connection, version: str, content: Rows) -> None:
     config = Config()
@@ -103,6 +113,20 @@ def fill(connection: Connection, version: str, content: Rows) -> None:
 def rows_of(connection: Connection, table: str) -> Sequence[dict[str, Any]]:
     found = connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2")).mappings()
     return [dict(row) for row in found]
+
+
+async def assert_kept(database: Database, content: Rows, added: dict[str, Any]) -> None:
+    """Compare what was there, and `added` (table -> column -> value); later versions may add more."""
+    for table, before in content.items():
+        after = await database.read(
+            lambda connection, table=table: connection.run_sync(rows_of, table)
+        )
+        expected = [row | added.get(table, {}) for row in before]
+        shown = [
+            {column: row[column] for column in wanted}
+            for row, wanted in zip(after, expected, strict=True)
+        ]
+        assert shown == expected
 
 
 async def bring_forward(
@@ -192,11 +216,7 @@ async def test_0003_keeps_everything_that_0002_held(database_url: str) -> None:
             "users": {"sessions_void_before": 0.0},
             "access_keys": {"name": "", "policy": "", "expires_at": None},
         }
-        for table, before in ROWS_OF_0002.items():
-            after = await database.read(
-                lambda connection, table=table: connection.run_sync(rows_of, table)
-            )
-            assert after == [row | added.get(table, {}) for row in before]
+        await assert_kept(database, ROWS_OF_0002, added)
 
 
 async def test_after_0003_everything_means_what_it_meant(database_url: str) -> None:
@@ -228,11 +248,7 @@ async def test_after_0003_everything_means_what_it_meant(database_url: str) -> N
 async def test_0004_keeps_everything_that_0003_held(database_url: str) -> None:
     async with Database.open(database_url, OPTIONS) as database:
         assert await bring_forward(database, version="0003", content=ROWS_OF_0003) == 41
-        for table, before in ROWS_OF_0003.items():
-            after = await database.read(
-                lambda connection, table=table: connection.run_sync(rows_of, table)
-            )
-            assert after == before
+        await assert_kept(database, ROWS_OF_0003, {})
 
 
 async def test_after_0004_there_are_no_roles_until_one_is_made(database_url: str) -> None:
@@ -246,3 +262,46 @@ async def test_after_0004_there_are_no_roles_until_one_is_made(database_url: str
         found = (await source.find_role("ops")).value
         assert found is not None
         assert (found.role, found.policy_ids, found.boundary_id) == (role, ("ANPA1",), "ANPA2")
+
+
+async def test_0005_keeps_everything_that_0004_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database, version="0004", content=ROWS_OF_0004) == 41
+        added = {
+            "users": {
+                "provider_id": None,
+                "display_name": "",
+                "external_groups": "[]",
+                "absent_since": None,
+            },
+            "groups": {"provider_id": None},
+            "access_keys": {"granted": "[]", "facts": "{}"},
+        }
+        await assert_kept(database, ROWS_OF_0004, added)
+
+
+async def test_after_0005_everybody_is_a_user_of_our_own(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        await bring_forward(database, version="0004", content=ROWS_OF_0004)
+        source, control = SqlSource(database), Control(SqlStore(database))
+        assert not (await source.changes_after(40, 10)).is_gap
+        assert (await source.load_policies()).value.providers == []
+        found = (await source.find_access_key("KEY1")).value
+        assert found is not None
+        assert (found.key.granted, found.key.facts) == ((), {})
+        assert found.owner == (await source.find_user("alice")).value
+        assert found.owner.provider_status is Status.ENABLED
+        user = found.owner.user
+        assert (user.provider_id, user.display_name, user.external_groups) == ("", "", ())
+        assert user.absent_since is None
+        assert [group.provider_id for group in found.owner.groups] == [""]
+        provider = (await control.providers.create("corp", ProviderKind.LDAP, "{}")).value
+        await control.attachments.attach("odd", TargetKind.PROVIDER, "corp")
+        await control.groups.create("corp=devs")
+        identity = ExternalIdentity(name="Alice", groups=("devs",))
+        made = await control.logins.adopt(provider.id, identity, has_policies=False)
+        assert made.revision == 45
+        vouched = (await source.find_user("corp=Alice")).value
+        assert vouched is not None
+        assert (vouched.user, vouched.policy_ids) == (made.value, ("ANPA1",))
+        assert (await source.find_user("alice")).value == found.owner

@@ -223,7 +223,7 @@ async def test_what_no_record_can_be_called_is_simply_not_found(
 async def test_policies_are_loaded_all_or_by_id(
     control: Control, source: SqlSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await source.load_policies()).value == ([], [], [])
+    assert (await source.load_policies()).value == ([], [], [], [])
     stored = [(await control.policies.create(f"p{n}", f" {ALLOW_ALL}\n")).value for n in range(4)]
     loaded = await source.load_policies()
     assert loaded.revision == await source.revision()
@@ -231,10 +231,10 @@ async def test_policies_are_loaded_all_or_by_id(
     wanted = {stored[1].id, stored[3].id, "ANPAGONE"}
     for limit in (source_module.SELECTED_LIMIT, 2):
         monkeypatch.setattr(source_module, "SELECTED_LIMIT", limit)
-        some = (await source.load_policies(wanted, ())).value
+        some = (await source.load_policies(wanted, (), ())).value
         assert {policy.name for policy in some.managed} == {"p1", "p3"}
         assert some.of_resources == []
-    assert (await source.load_policies([], [])).value == ([], [], ())
+    assert (await source.load_policies([], [], [])).value == ([], [], (), [])
 
 
 async def test_policies_of_resources_are_loaded_all_or_by_arn(
@@ -249,7 +249,7 @@ async def test_policies_of_resources_are_loaded_all_or_by_arn(
     for limit in (source_module.SELECTED_LIMIT, 2):
         monkeypatch.setattr(source_module, "SELECTED_LIMIT", limit)
         wanted = [arns[1], arns[3], "arn:aws:s3:::BUCKET-2"]
-        some = (await source.load_policies([policy.id], wanted)).value
+        some = (await source.load_policies([policy.id], wanted, ())).value
         assert sorted(each.resource for each in some.of_resources) == [arns[1], arns[3]]
         assert some.managed == [policy]
 
@@ -262,7 +262,7 @@ async def test_revoked_sessions_are_loaded_with_everything(
     loaded = await source.load_policies()
     assert loaded.revision == await source.revision()
     assert sorted(loaded.value.revoked, key=lambda each: each.access_key_id) == stored
-    assert (await source.load_policies([], [])).value.revoked == ()
+    assert (await source.load_policies([], [], [])).value.revoked == ()
 
 
 async def test_policies_are_loaded_from_one_snapshot(

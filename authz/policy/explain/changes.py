@@ -28,6 +28,7 @@ _NAMED_ANEW: Final = {
     PrincipalKind.ANONYMOUS: Naming.ITSELF,
     PrincipalKind.USER: Naming.USER,
     PrincipalKind.ASSUMED_ROLE: Naming.ROLE,
+    PrincipalKind.FEDERATED: Naming.ROLE,
     PrincipalKind.ROOT: Naming.USER,
 }
 """Who asks → how a statement names it that is changed to."""

@@ -1,16 +1,18 @@
-"""The HTTP port: `/livez`, `/readyz`, `/metrics`, S3's requests about bucket policies, and AWS's STS.
+"""The HTTP port: health and metrics, bucket policies, AWS's STS, and what services with a token ask.
 
-Liveness says that the process turns; it never depends on the database. Readiness says that decisions can
-be made, and, when not, why. Metrics are for Prometheus, in the format its Accept header asks for. Nothing
-of these needs credentials or shows more than a Prometheus scrape may see.
+`/livez` says that the process turns; it never depends on the database. `/readyz` says that decisions can be
+made, and, when not, why. `/metrics` are for Prometheus, in the format its Accept header asks for. Nothing of
+these needs credentials or shows more than a Prometheus scrape may see.
 
 Those three have no query, and what a proxy hands over from clients always has one: so no client reaches them
-through it, whatever a bucket is called. The other two prove everything themselves
-(`serving/bucket_policies.py`, `serving/sts.py`).
+through it, whatever a bucket is called; nor what is asked at a path, which wants a token besides
+(`serving/token_surface.py`). The other two prove everything themselves (`serving/bucket_policies.py`,
+`serving/sts.py`).
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client.exposition import choose_encoder
@@ -33,8 +35,12 @@ def build_app(
     problems: Callable[[], Sequence[str]],
     bucket_policies: SurfaceApp,
     sts: SurfaceApp,
+    by_path: Mapping[str, SurfaceApp] = MappingProxyType({}),
 ) -> ASGIApp:
-    """Return the application; `problems` says what keeps this process from answering, if anything."""
+    """Return the application; `problems` says what keeps this process from answering, if anything.
+
+    `by_path` are surfaces that are asked at one path, without a query; what is not among them is not found.
+    """
     operations = _build_operations(metrics, problems)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +53,8 @@ def build_app(
         elif query:
             await PlainTextResponse("not found\n", 404)(scope, receive, send)
         else:
-            await operations(scope, receive, send)
+            surface = by_path.get(scope["raw_path"].decode("latin-1"), operations)
+            await surface(scope, receive, send)
 
     return app
 

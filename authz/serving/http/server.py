@@ -3,20 +3,23 @@
 uvicorn installs signal handlers of its own; here the service owns the signals, because one SIGTERM must
 end both servers in order. uvicorn ends idle connections between requests, but waits for ever for the head of a
 request that has begun, or never does, and for a client that does not read its answer; here all have a time, at
-whose end the connection is cut.
+whose end the connection is cut. So has a TLS handshake. What certificate the peer showed goes into the scope.
 """
 
 import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from ssl import SSLContext
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from authz.errors import InvalidError
+from authz.formats.asgi import CLIENT_CERTIFICATE
+from authz.serving.http.tls import TlsFiles, build_tls, find_peer_certificate
 
 MAX_CONCURRENT: Final = 200
 """Connections and requests at a time; more get 503."""
@@ -36,9 +39,31 @@ SHUTDOWN_LIMIT: Final = 2
 
 
 class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, tls: SSLContext | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve the sockets; as the parent, which bounds neither a TLS handshake nor its end."""
+
+        def make_protocol() -> _Protocol:
+            return _Protocol(self.config, self.server_state, app_state={})
+
+        limits: dict[str, Any] = {
+            "ssl": self._tls,
+            "ssl_handshake_timeout": KEEP_ALIVE,
+            "ssl_shutdown_timeout": SHUTDOWN_LIMIT,
+        }
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(make_protocol, sock=each, **limits if self._tls else {})
+            for each in sockets or ()
+        ]
+        self.started = True
 
 
 class _Protocol(H11Protocol):
@@ -49,6 +74,8 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent
         super().connection_made(transport)
+        if certificate := find_peer_certificate(transport):
+            self.app_state = {CLIENT_CERTIFICATE: certificate}
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -96,8 +123,11 @@ def _end_quietly(app: ASGIApp) -> ASGIApp:
 class HttpServer:
     """Serves an ASGI application from `start` to `stop`."""
 
-    def __init__(self, address: str, app: ASGIApp) -> None:
-        """Serve `app` at `address` (`host:port`; port 0 picks a free one)."""
+    def __init__(self, address: str, app: ASGIApp, tls: TlsFiles | None = None) -> None:
+        """Serve `app` at `address` (`host:port`; port 0 picks a free one), by TLS if there are files for it.
+
+        Raises `InvalidError` when one of them cannot be used.
+        """
         self._address = address
         self._server = _Uvicorn(
             uvicorn.Config(
@@ -115,7 +145,8 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 lifespan="off",
-            )
+            ),
+            build_tls(tls) if tls else None,
         )
         self._task: asyncio.Task[None] | None = None
         self.port = 0
@@ -137,7 +168,8 @@ def _listen(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol said, asyncio sends small answers at once (TCP_NODELAY); without, 40 ms late.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))

@@ -34,12 +34,24 @@ class SurfaceApp:
     """The ASGI application of one surface."""
 
     def __init__(
-        self, surface: HttpSurface, *, proxies: Sequence[Network], trusted_hops: int
+        self,
+        surface: HttpSurface,
+        *,
+        proxies: Sequence[Network],
+        trusted_hops: int,
+        believes_certificates: bool = False,
+        asks_for_others: bool = False,
     ) -> None:
-        """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them."""
+        """Believe peers in `proxies` about the client, with `trusted_hops` further proxies before them.
+
+        About its certificate only with `believes_certificates`. With `asks_for_others` a source is a service
+        that asks for all of its clients, and may have all places.
+        """
+        self._asks_for_others = asks_for_others
         self._surface = surface
         self._proxies = proxies
         self._trusted_hops = trusted_hops
+        self._believes_certificates = believes_certificates
         # By the client's address.
         self._in_flight: Counter[str] = Counter()
 
@@ -47,7 +59,8 @@ class SurfaceApp:
         """Answer one request."""
         request = self._parse(scope)
         source, held = request.source_ip, self._in_flight
-        if held[source] >= MAX_OF_ONE_SOURCE or held.total() >= MAX_IN_FLIGHT:
+        of_one_source = MAX_IN_FLIGHT if self._asks_for_others else MAX_OF_ONE_SOURCE
+        if held[source] >= of_one_source or held.total() >= MAX_IN_FLIGHT:
             await _send(send, self._surface.turn_away(request))
             return
         held[source] += 1
@@ -62,7 +75,12 @@ class SurfaceApp:
                 del held[source]
 
     def _parse(self, scope: Scope) -> HttpRequest:
-        return parse_scope(scope, proxies=self._proxies, trusted_hops=self._trusted_hops)
+        return parse_scope(
+            scope,
+            proxies=self._proxies,
+            trusted_hops=self._trusted_hops,
+            believes_certificates=self._believes_certificates,
+        )
 
 
 async def _read_body(receive: Receive, limit: int) -> bytes | None:

@@ -17,6 +17,8 @@ from authz.store.sql.tables import (
     group_policies,
     groups,
     policies,
+    provider_policies,
+    providers,
     role_policies,
     roles,
     user_policies,
@@ -37,16 +39,19 @@ _SIDES: Final = {
     TargetKind.USER: _Side(user_policies, user_policies.c.user_id, users, ChangeKind.USER),
     TargetKind.GROUP: _Side(group_policies, group_policies.c.group_id, groups, ChangeKind.GROUP),
     TargetKind.ROLE: _Side(role_policies, role_policies.c.role_id, roles, ChangeKind.ROLE),
+    TargetKind.PROVIDER: _Side(
+        provider_policies, provider_policies.c.provider_id, providers, ChangeKind.PROVIDER
+    ),
 }
 
 
 class SqlAttachments(Family):
-    """The rows of `user_policies`, `group_policies` and `role_policies`."""
+    """The rows of `user_policies`, `group_policies`, `role_policies` and `provider_policies`."""
 
     async def list_of_target(
         self, kind: TargetKind, target_id: str, part: Slice
     ) -> Sequence[Attachment]:
-        """Return what is attached to a user, group or role."""
+        """Return what is attached to a user, group, role or provider."""
         side = _SIDES[kind]
         wanted = _joined(side).where(side.target_id == target_id)
         return await self._attachments(kind, wanted, policies.c.name_key, part)
@@ -79,7 +84,7 @@ class SqlAttachments(Family):
             self._changes.note(side.change, target_id)
 
     async def detach_target(self, kind: TargetKind, target_id: str) -> None:
-        """Detach everything from a user, group or role."""
+        """Detach everything from a user, group, role or provider."""
         side = _SIDES[kind]
         self._changes.note(side.change, target_id)
         await self._connection.execute(delete(side.pairs).where(side.target_id == target_id))

@@ -7,13 +7,13 @@ Nothing is deleted that a row still refers to; foreign keys hold, and the use ca
 (`control/groups.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import and_, delete, insert, select, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
-from authz.identity.records import Group, User, fold_name
+from authz.identity.records import Group, User, key_of_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import group_of, group_row, user_of
 from authz.store.sql.selections import USERS
@@ -25,7 +25,7 @@ class SqlGroups(Family):
 
     async def find(self, name: str) -> Group | None:
         """Return the group of this name, ignoring case."""
-        row = await self._first(select(groups).where(groups.c.name_key == fold_name(name)))
+        row = await self._first(select(groups).where(groups.c.name_key == key_of_name(name)))
         return None if row is None else group_of(row)
 
     async def list(self, part: Slice) -> Sequence[Group]:
@@ -48,6 +48,19 @@ class SqlGroups(Family):
         """Delete a group."""
         self._changes.note(ChangeKind.GROUP, group.id)
         await self._connection.execute(delete(groups).where(groups.c.id == group.id))
+
+    async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[Group]:
+        """Return the groups of which a provider says who is in them."""
+        wanted = select(groups).where(groups.c.provider_id == provider_id)
+        return [group_of(row) for row in await self._slice(wanted, groups.c.name_key, part)]
+
+    async def find_all_of_provider(
+        self, provider_id: str, names: Collection[str]
+    ) -> Sequence[Group]:
+        """Return those of a provider's groups of these names that exist, in any order."""
+        wanted = {key_of_name(name) for name in names}
+        stored = await self._all(select(groups).where(groups.c.provider_id == provider_id))
+        return [group_of(row) for row in stored if row.name_key in wanted]
 
     async def list_members(self, group_id: str, part: Slice) -> Sequence[User]:
         """Return the users in a group."""

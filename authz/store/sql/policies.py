@@ -14,7 +14,7 @@ from sqlalchemy import and_, delete, insert, select, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
-from authz.identity.records import ManagedPolicy, PolicyVersion, fold_name
+from authz.identity.records import ManagedPolicy, PolicyVersion, key_of_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import policy_of, policy_row, policy_version_of, policy_version_row
 from authz.store.sql.selections import POLICIES
@@ -26,7 +26,7 @@ class SqlPolicies(Family):
 
     async def find(self, name: str) -> ManagedPolicy | None:
         """Return the policy of this name, ignoring case."""
-        row = await self._first(POLICIES.where(policies.c.name_key == fold_name(name)))
+        row = await self._first(POLICIES.where(policies.c.name_key == key_of_name(name)))
         return None if row is None else policy_of(row)
 
     async def list(self, part: Slice) -> Sequence[ManagedPolicy]:

@@ -1,8 +1,9 @@
 """Users with everything that decides what they may do, and the revision they were read at.
 
 One user is read in one statement, which is one snapshot and one round trip in both databases: what a cache
-miss on the data plane costs. It is a union of two halves: the user with its own policies (always at least one
-row, for the revision), and its groups with theirs, so that the two lists do not multiply.
+miss on the data plane costs. It is a union of three parts: the user with its own policies (always at least one
+row, for the revision), its groups with theirs, and those of the provider that vouches for it, so that the lists
+do not multiply.
 
 A page of users is read in a few statements of one snapshot, since among many users, groups repeat.
 """
@@ -26,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from authz.access.ports import At, StoredAccessKey, StoredPrincipal
 from authz.errors import UnavailableError
-from authz.identity.records import AccessKey, Group, Status, fold_name
+from authz.identity.records import AccessKey, Group, Status, key_of_name
 from authz.store.sql.change_log import read_revision
 from authz.store.sql.rows import group_of, user_of
 from authz.store.sql.selections import BOUNDARIES, IS_BOUNDARY, USER_COLUMNS, USERS
@@ -35,6 +36,8 @@ from authz.store.sql.tables import (
     group_policies,
     groups,
     memberships,
+    provider_policies,
+    providers,
     state,
     user_policies,
     users,
@@ -48,14 +51,26 @@ _KEY_COLUMNS: Final = (
     access_keys.c.name.label("key_name"),
     access_keys.c.policy.label("key_policy"),
     access_keys.c.expires_at.label("key_expires_at"),
+    access_keys.c.granted,
+    access_keys.c.facts,
     access_keys.c.sealed_secret,
 )
 _NO_KEY: Final = tuple(null().label(column.name) for column in _KEY_COLUMNS)
-_GROUP_COLUMNS: Final = tuple(groups.c[name] for name in ("id", "name", "status", "created_at"))
-_NO_GROUP_COLUMNS: Final = tuple(
-    null().label(column.name) for column in USER_COLUMNS[len(_GROUP_COLUMNS) :]
+_GROUP_COLUMNS: Final = tuple(
+    groups.c[name] for name in ("id", "name", "status", "created_at", "provider_id")
 )
-"""What users have and groups do not, so that the halves have the same columns."""
+_IN_PLACE_OF_USER: Final = tuple(
+    {one.name: one for one in _GROUP_COLUMNS}.get(column.name, null().label(column.name))
+    for column in USER_COLUMNS
+)
+"""A group's columns and nothing for what users have besides, so that the parts have the same columns."""
+_PROVIDER_COLUMNS: Final = (
+    providers.c.status.label("provider_status"),
+    providers.c.sessions_void_before.label("provider_void_before"),
+)
+_NO_PROVIDER: Final = tuple(null().label(column.name) for column in _PROVIDER_COLUMNS)
+_IS_PROVIDER: Final = providers.c.id == users.c.provider_id
+_NOBODY: Final = tuple(null().label(column.name) for column in USER_COLUMNS)
 
 
 def _statement(
@@ -65,18 +80,19 @@ def _statement(
         state.c.revision,
         *key_columns,
         *USER_COLUMNS,
+        *_PROVIDER_COLUMNS,
         user_policies.c.policy_id,
     ).select_from(
-        owner.outerjoin(BOUNDARIES, IS_BOUNDARY).outerjoin(
-            user_policies, user_policies.c.user_id == users.c.id
-        )
+        owner.outerjoin(BOUNDARIES, IS_BOUNDARY)
+        .outerjoin(providers, _IS_PROVIDER)
+        .outerjoin(user_policies, user_policies.c.user_id == users.c.id)
     )
     through_groups = (
         select(
             null().label("revision"),
             *_NO_KEY,
-            *_GROUP_COLUMNS,
-            *_NO_GROUP_COLUMNS,
+            *_IN_PLACE_OF_USER,
+            *_NO_PROVIDER,
             group_policies.c.policy_id,
         )
         .select_from(
@@ -86,7 +102,20 @@ def _statement(
         )
         .where(memberships.c.user_id == user_id.scalar_subquery())
     )
-    return union_all(own, through_groups)
+    through_provider = (
+        select(
+            null().label("revision"),
+            *_NO_KEY,
+            *_NOBODY,
+            *_NO_PROVIDER,
+            provider_policies.c.policy_id,
+        )
+        .select_from(
+            provider_policies.join(users, users.c.provider_id == provider_policies.c.provider_id)
+        )
+        .where(users.c.id == user_id.scalar_subquery())
+    )
+    return union_all(own, through_groups, through_provider)
 
 
 def _user_statement(wanted: ColumnElement[bool]) -> CompoundSelect[Any]:
@@ -106,7 +135,7 @@ _BY_KEY: Final = _statement(
 
 async def read_user(connection: AsyncConnection, name: str) -> At[StoredPrincipal | None]:
     """Read the user of this name, ignoring case."""
-    return await _read_user(connection, _BY_NAME, fold_name(name))
+    return await _read_user(connection, _BY_NAME, key_of_name(name))
 
 
 async def read_user_by_id(connection: AsyncConnection, user_id: str) -> At[StoredPrincipal | None]:
@@ -142,12 +171,14 @@ async def read_access_key(
         name=own.key_name,
         policy=own.key_policy,
         expires_at=own.key_expires_at,
+        granted=own.granted,
+        facts=own.facts,
     )
     return At(own.revision, StoredAccessKey(key=key, sealed_secret=own.sealed_secret, owner=owner))
 
 
 def _halves(rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[Row[Any]]]:
-    """Tell the halves apart, for a union has no order: only the first one's rows have a revision."""
+    """Tell the user apart from the rest, for a union has no order: only its rows have a revision."""
     own = [row for row in rows if row.revision is not None]
     if not own:
         raise UnavailableError("the database has no schema yet; run `authz migrate`")
@@ -161,13 +192,17 @@ async def read_users(
     revision = await read_revision(connection)
     wanted = users.c.name_key > after
     page = select(users.c.id).where(wanted).order_by(users.c.name_key).limit(limit)
-    found = await connection.execute(USERS.where(wanted).order_by(users.c.name_key).limit(limit))
+    with_providers = USERS.add_columns(*_PROVIDER_COLUMNS).outerjoin(providers, _IS_PROVIDER)
+    found = await connection.execute(
+        with_providers.where(wanted).order_by(users.c.name_key).limit(limit)
+    )
     own = await _pairs(
         connection,
         select(user_policies.c.user_id, user_policies.c.policy_id).where(
             user_policies.c.user_id.in_(page)
         ),
     )
+    of_providers = await _pairs(connection, select(provider_policies))
     in_page = memberships.c.user_id.in_(page)
     of_groups = await _pairs(
         connection,
@@ -184,7 +219,13 @@ async def read_users(
     for row in joined:
         group = group_of(row)
         through[row.user_id] += [(group, policy_id) for policy_id in of_groups[group.id] or (None,)]
-    return At(revision, [_principal(row, own[row.id], through[row.id]) for row in found])
+    return At(
+        revision,
+        [
+            _principal(row, own[row.id] + of_providers[row.provider_id], through[row.id])
+            for row in found
+        ],
+    )
 
 
 async def _pairs(
@@ -201,8 +242,10 @@ def _one_principal(
 ) -> StoredPrincipal | None:
     if own[0].id is None:
         return None
-    through = ((group_of(row), row.policy_id) for row in through_groups)
-    return _principal(own[0], (row.policy_id for row in own), through)
+    # What comes through the provider comes through no group.
+    through = ((group_of(row), row.policy_id) for row in through_groups if row.id is not None)
+    of_provider = (row.policy_id for row in through_groups if row.id is None)
+    return _principal(own[0], (*(row.policy_id for row in own), *of_provider), through)
 
 
 def _principal(
@@ -216,11 +259,23 @@ def _principal(
         (grants if group.status is Status.ENABLED else denies).add(policy_id)
     return StoredPrincipal(
         user=user_of(row),
-        groups=tuple(sorted(found.values(), key=lambda group: fold_name(group.name))),
+        groups=tuple(sorted(found.values(), key=lambda group: key_of_name(group.name))),
         policy_ids=_sorted(grants),
         deny_only_policy_ids=_sorted(denies - grants),
         boundary_id=row.boundary_id or "",
+        **_provider_state(row),
     )
+
+
+def _provider_state(row: Row[Any]) -> dict[str, Any]:
+    if row.provider_id is None:
+        return {}
+    if row.provider_status is None:
+        return {"provider_status": Status.DISABLED}
+    return {
+        "provider_status": Status(row.provider_status),
+        "provider_void_before": row.provider_void_before,
+    }
 
 
 def _sorted(ids: set[str | None]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from authz.access.ports import At, StoredRole
 from authz.errors import UnavailableError
-from authz.identity.records import fold_name
+from authz.identity.records import key_of_name
 from authz.store.sql.rows import role_of
 from authz.store.sql.selections import BOUNDARIES, IS_BOUNDARY_OF_ROLE, ROLE_COLUMNS
 from authz.store.sql.tables import role_policies, roles, state
@@ -33,7 +33,7 @@ _BY_ID: Final = _statement(roles.c.id == bindparam("wanted"))
 
 async def read_role(connection: AsyncConnection, name: str) -> At[StoredRole | None]:
     """Read the role of this name, ignoring case."""
-    return await _read(connection, _BY_NAME, fold_name(name))
+    return await _read(connection, _BY_NAME, key_of_name(name))
 
 
 async def read_role_by_id(connection: AsyncConnection, role_id: str) -> At[StoredRole | None]:

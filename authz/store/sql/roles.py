@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
-from authz.identity.records import Role, fold_name
+from authz.identity.records import Role, key_of_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import role_of, role_row
 from authz.store.sql.selections import ROLES
@@ -25,7 +25,7 @@ class SqlRoles(Family):
 
     async def find(self, name: str) -> Role | None:
         """Return the role of this name, ignoring case."""
-        row = await self._first(ROLES.where(roles.c.name_key == fold_name(name)))
+        row = await self._first(ROLES.where(roles.c.name_key == key_of_name(name)))
         return None if row is None else role_of(row)
 
     async def list(self, part: Slice) -> Sequence[Role]:
@@ -56,4 +56,4 @@ class SqlRoles(Family):
 
     def _note(self, role: Role) -> None:
         self._changes.note(ChangeKind.ROLE, role.id)
-        self._changes.note(ChangeKind.ROLE_NAME, fold_name(role.name))
+        self._changes.note(ChangeKind.ROLE_NAME, key_of_name(role.name))

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from authz.identity.external import ProviderKind
 from authz.identity.records import (
     AccessKey,
     Group,
@@ -18,12 +19,13 @@ from authz.identity.records import (
     PolicyOrigin,
     PolicyRef,
     PolicyVersion,
+    Provider,
     ResourcePolicy,
     RevokedSession,
     Role,
     Status,
     User,
-    fold_name,
+    key_of_name,
 )
 
 
@@ -37,6 +39,10 @@ def user_of(row: Row[Any]) -> User:
         tags=row.tags,
         boundary=None if row.boundary_id is None else _boundary_of(row),
         sessions_void_before=row.sessions_void_before,
+        provider_id=row.provider_id or "",
+        display_name=row.display_name,
+        external_groups=row.external_groups,
+        absent_since=row.absent_since,
     )
 
 
@@ -65,7 +71,7 @@ def role_row(role: Role) -> dict[str, object]:
     return {
         "id": role.id,
         "name": role.name,
-        "name_key": fold_name(role.name),
+        "name_key": key_of_name(role.name),
         "trust": role.trust,
         "description": role.description,
         "max_session_duration": role.max_session_duration,
@@ -82,12 +88,53 @@ def user_row(user: User) -> dict[str, object]:
         "tags": user.tags,
         "boundary_id": None if user.boundary is None else user.boundary.id,
         "sessions_void_before": user.sessions_void_before,
+        "display_name": user.display_name,
+        "external_groups": user.external_groups,
+        "absent_since": user.absent_since,
+    }
+
+
+def provider_of(row: Row[Any]) -> Provider:
+    """Read a row of `providers`."""
+    return Provider(
+        id=row.id,
+        name=row.name,
+        kind=ProviderKind(row.kind),
+        status=Status(row.status),
+        config=row.config,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        description=row.description,
+        has_secret=row.sealed_secret is not None,
+        sessions_void_before=row.sessions_void_before,
+    )
+
+
+def provider_row(provider: Provider) -> dict[str, object]:
+    """Return the columns of `provider`, without the secret."""
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "name_key": key_of_name(provider.name),
+        "kind": provider.kind.value,
+        "status": provider.status.value,
+        "config": provider.config,
+        "description": provider.description,
+        "sessions_void_before": provider.sessions_void_before,
+        "created_at": provider.created_at,
+        "updated_at": provider.updated_at,
     }
 
 
 def group_of(row: Row[Any]) -> Group:
     """Read a row of `groups`."""
-    return Group(id=row.id, name=row.name, status=Status(row.status), created_at=row.created_at)
+    return Group(
+        id=row.id,
+        name=row.name,
+        status=Status(row.status),
+        created_at=row.created_at,
+        provider_id=row.provider_id or "",
+    )
 
 
 def group_row(group: Group) -> dict[str, object]:
@@ -107,6 +154,8 @@ def access_key_of(row: Row[Any]) -> AccessKey:
         name=row.name,
         policy=row.policy,
         expires_at=row.expires_at,
+        granted=row.granted,
+        facts=row.facts,
     )
 
 
@@ -121,6 +170,8 @@ def access_key_row(key: AccessKey) -> dict[str, object]:
         "name": key.name,
         "policy": key.policy,
         "expires_at": key.expires_at,
+        "granted": key.granted,
+        "facts": key.facts,
     }
 
 
@@ -144,7 +195,7 @@ def policy_row(policy: ManagedPolicy) -> dict[str, object]:
     return {
         "id": policy.id,
         "name": policy.name,
-        "name_key": fold_name(policy.name),
+        "name_key": key_of_name(policy.name),
         "origin": policy.origin.value,
         "version": policy.version,
         "description": policy.description,
@@ -209,7 +260,8 @@ def _named(record: User | Group) -> dict[str, object]:
     return {
         "id": record.id,
         "name": record.name,
-        "name_key": fold_name(record.name),
+        "name_key": key_of_name(record.name),
         "status": record.status.value,
         "created_at": record.created_at,
+        "provider_id": record.provider_id or None,
     }

@@ -17,6 +17,10 @@ IS_BOUNDARY: Final = BOUNDARIES.c.id == users.c.boundary_id
 USER_COLUMNS: Final = (
     *(users.c[name] for name in ("id", "name", "status", "created_at", "tags", "boundary_id")),
     users.c.sessions_void_before,
+    users.c.provider_id,
+    users.c.display_name,
+    users.c.external_groups,
+    users.c.absent_since,
     BOUNDARIES.c.name.label("boundary_name"),
     BOUNDARIES.c.origin.label("boundary_origin"),
 )

@@ -17,16 +17,17 @@ from authz.access.ports import (
     StoredAccessKey,
     StoredPolicies,
     StoredPrincipal,
+    StoredProvider,
     StoredRole,
 )
 from authz.errors import InvalidError
-from authz.identity.credential import check_name, is_access_key_id
+from authz.identity.credential import check_known_name, check_name, is_access_key_id
 from authz.identity.records import ManagedPolicy, ResourcePolicy, RevokedSession
 from authz.store.sql import change_log, hints, principals, role_reads
 from authz.store.sql.engine import Database
-from authz.store.sql.rows import policy_of, resource_policy_of, revoked_session_of
+from authz.store.sql.rows import policy_of, provider_of, resource_policy_of, revoked_session_of
 from authz.store.sql.selections import POLICIES
-from authz.store.sql.tables import policies, resource_policies, revoked_sessions
+from authz.store.sql.tables import policies, providers, resource_policies, revoked_sessions
 
 SELECTED_LIMIT: Final = 500
 """Most ids named in a statement; who wants more reads them all and picks."""
@@ -49,16 +50,20 @@ class SqlSource:
         )
 
     async def load_policies(
-        self, ids: Collection[str] | None = None, resources: Collection[str] | None = None
+        self,
+        ids: Collection[str] | None = None,
+        resources: Collection[str] | None = None,
+        providers: Collection[str] | None = None,
     ) -> At[StoredPolicies]:
-        """Return all policies and revoked sessions, or the managed ones of `ids` and those of `resources`."""
+        """Return all policies, providers and revoked sessions, or the policies and providers that are named."""
 
         async def work(connection: AsyncConnection) -> At[StoredPolicies]:
             revision = await change_log.read_revision(connection)
             managed = await _read_managed(connection, ids)
             of_resources = await _read_of_resources(connection, resources)
             revoked = await _read_revoked(connection) if ids is None else ()
-            return At(revision, StoredPolicies(managed, of_resources, revoked))
+            of_providers = await _read_providers(connection, providers)
+            return At(revision, StoredPolicies(managed, of_resources, revoked, of_providers))
 
         return await self._database.read(work)
 
@@ -73,7 +78,7 @@ class SqlSource:
     async def find_user(self, name: str) -> At[StoredPrincipal | None]:
         """Return the user of this name, ignoring case, or `None`."""
         try:
-            check_name(name)
+            check_known_name(name)
         except InvalidError:
             return At(await self.revision(), None)
         return await self._database.ask(lambda connection: principals.read_user(connection, name))
@@ -131,6 +136,18 @@ async def _read_of_resources(
     picked = None if resources is None else frozenset(resources)
     stored = (resource_policy_of(row) for row in rows)
     return [policy for policy in stored if picked is None or policy.resource in picked]
+
+
+async def _read_providers(
+    connection: AsyncConnection, ids: Collection[str] | None
+) -> Sequence[StoredProvider]:
+    rows = await _read(connection, select(providers), providers.c.id, ids)
+    picked = None if ids is None else frozenset(ids)
+    return [
+        StoredProvider(provider=provider_of(row), sealed_secret=row.sealed_secret)
+        for row in rows
+        if picked is None or row.id in picked
+    ]
 
 
 async def _read_revoked(connection: AsyncConnection) -> Sequence[RevokedSession]:

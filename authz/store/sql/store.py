@@ -19,6 +19,7 @@ from authz.store.sql.change_log import RETAINED_REVISIONS, Changes, append, lock
 from authz.store.sql.engine import Database
 from authz.store.sql.groups import SqlGroups
 from authz.store.sql.policies import SqlPolicies
+from authz.store.sql.providers import SqlProviders
 from authz.store.sql.resource_policies import SqlResourcePolicies
 from authz.store.sql.revoked_sessions import SqlRevokedSessions
 from authz.store.sql.roles import SqlRoles
@@ -34,6 +35,7 @@ class SqlUnit:
         self.users = SqlUsers(connection, changes)
         self.groups = SqlGroups(connection, changes)
         self.roles = SqlRoles(connection, changes)
+        self.providers = SqlProviders(connection, changes)
         self.access_keys = SqlAccessKeys(connection, changes)
         self.policies = SqlPolicies(connection, changes)
         self.resource_policies = SqlResourcePolicies(connection, changes)

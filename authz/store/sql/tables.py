@@ -1,6 +1,6 @@
 """The tables, the same in SQLite and PostgreSQL.
 
-Names are stored as given beside `name_key`, what they are compared and ordered by (`records.fold_name`). Ids
+Names are stored as given beside `name_key`, what they are compared and ordered by (`records.key_of_name`). Ids
 and keys compare byte by byte in both databases: `BINARY` is SQLite's default, `COLLATE "C"` is said to
 PostgreSQL, whose own default would follow the machine's locale. Times are epoch seconds. Nothing cascades by
 itself: a deletion that the change log does not know of would leave caches wrong.
@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Dialect,
     Double,
     ForeignKey,
@@ -28,6 +29,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    cast,
 )
 
 KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
@@ -49,6 +51,46 @@ class Tags(TypeDecorator[Mapping[str, str]]):
         """Read it back."""
         del dialect
         return None if value is None else json.loads(value)
+
+
+class Lists(TypeDecorator[Mapping[str, tuple[str, ...]]]):
+    """Condition keys with their values as the text of a JSON object."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Mapping[str, tuple[str, ...]] | None, dialect: Dialect
+    ) -> str | None:
+        """Render the object's text."""
+        del dialect
+        return None if value is None else json.dumps(dict(value), ensure_ascii=False)
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> Mapping[str, tuple[str, ...]] | None:
+        """Read it back."""
+        del dialect
+        if value is None:
+            return None
+        return {key: tuple(values) for key, values in json.loads(value).items()}
+
+
+class Names(TypeDecorator[tuple[str, ...]]):
+    """Names or ids as the text of a JSON array, in which `naming` looks."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        """Render the array's text."""
+        del dialect
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:
+        """Read it back."""
+        del dialect
+        return None if value is None else tuple(json.loads(value))
 
 
 metadata: Final = MetaData(
@@ -91,8 +133,31 @@ users: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("boundary_id", KEY, ForeignKey("policies.id")),
     Column("sessions_void_before", Double, nullable=False, server_default="0"),
+    # Of those that a provider vouches for; SQLite adds no foreign key to a table that is there.
+    Column("provider_id", KEY),
+    Column("display_name", Text, nullable=False, server_default=""),
+    Column("external_groups", Names, nullable=False, server_default="[]"),
+    Column("absent_since", Double),
     UniqueConstraint("name_key"),
     Index(None, "boundary_id"),
+    Index(None, "provider_id"),
+)
+
+providers: Final = Table(
+    "providers",
+    metadata,
+    Column("id", KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KEY, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("config", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("sealed_secret", LargeBinary),
+    Column("sessions_void_before", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    UniqueConstraint("name_key"),
 )
 
 groups: Final = Table(
@@ -103,7 +168,9 @@ groups: Final = Table(
     Column("name_key", KEY, nullable=False),
     Column("status", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("provider_id", KEY),
     UniqueConstraint("name_key"),
+    Index(None, "provider_id"),
 )
 
 roles: Final = Table(
@@ -144,6 +211,8 @@ access_keys: Final = Table(
     # A document, or nothing for a key that is not narrowed.
     Column("policy", Text, nullable=False, server_default=""),
     Column("expires_at", Double),
+    Column("granted", Names, nullable=False, server_default="[]"),
+    Column("facts", Lists, nullable=False, server_default="{}"),
     Index(None, "user_id"),
 )
 
@@ -214,3 +283,16 @@ role_policies: Final = Table(
     Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
     Index(None, "policy_id"),
 )
+
+provider_policies: Final = Table(
+    "provider_policies",
+    metadata,
+    Column("provider_id", KEY, ForeignKey("providers.id"), primary_key=True),
+    Column("policy_id", KEY, ForeignKey("policies.id"), primary_key=True),
+    Index(None, "policy_id"),
+)
+
+
+def naming(column: Column[tuple[str, ...]], name: str) -> ColumnElement[bool]:
+    """Return whether the `Names` of a column hold this one; what it finds is looked through once more."""
+    return cast(column, Text).contains(json.dumps(name, ensure_ascii=False), autoescape=True)

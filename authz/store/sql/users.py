@@ -11,11 +11,11 @@ from sqlalchemy import delete, insert, update
 
 from authz.access.ports import ChangeKind
 from authz.control.ports import Slice
-from authz.identity.records import User, fold_name
+from authz.identity.records import User, key_of_name
 from authz.store.sql.families import Family
 from authz.store.sql.rows import user_of, user_row
 from authz.store.sql.selections import USERS
-from authz.store.sql.tables import users
+from authz.store.sql.tables import naming, users
 
 
 class SqlUsers(Family):
@@ -23,12 +23,12 @@ class SqlUsers(Family):
 
     async def find(self, name: str) -> User | None:
         """Return the user of this name, ignoring case."""
-        row = await self._first(USERS.where(users.c.name_key == fold_name(name)))
+        row = await self._first(USERS.where(users.c.name_key == key_of_name(name)))
         return None if row is None else user_of(row)
 
     async def find_all(self, names: Collection[str]) -> Sequence[User]:
         """Return those users of these names that exist, in any order."""
-        keys = {fold_name(name) for name in names}
+        keys = {key_of_name(name) for name in names}
         return [user_of(row) for row in await self._all(USERS.where(users.c.name_key.in_(keys)))]
 
     async def list(self, part: Slice) -> Sequence[User]:
@@ -60,6 +60,19 @@ class SqlUsers(Family):
         bounded = USERS.where(users.c.boundary_id == policy_id)
         return [user_of(row) for row in await self._slice(bounded, users.c.name_key, part)]
 
+    async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[User]:
+        """Return the users that a provider vouches for."""
+        vouched = USERS.where(users.c.provider_id == provider_id)
+        return [user_of(row) for row in await self._slice(vouched, users.c.name_key, part)]
+
+    async def list_naming(self, provider_id: str, group: str) -> Sequence[User]:
+        """Return those of a provider's users that are in its group of this name."""
+        vouched = USERS.where(
+            users.c.provider_id == provider_id, naming(users.c.external_groups, group)
+        )
+        found = (user_of(row) for row in await self._all(vouched))
+        return [user for user in found if group in user.external_groups]
+
     def _note(self, user: User) -> None:
         self._changes.note(ChangeKind.USER, user.id)
-        self._changes.note(ChangeKind.USER_NAME, fold_name(user.name))
+        self._changes.note(ChangeKind.USER_NAME, key_of_name(user.name))

@@ -1,0 +1,193 @@
+"""Users that a provider vouches for: known from their first login on, in the groups the provider says.
+
+There is a record of one who logged in, so that it can be disabled, put into groups of our own, given policies
+and access keys like any user, and looked up when nobody is logged in. A login that finds the record as the
+provider describes it writes nothing. Which groups of the provider there are here is for administrators to say,
+who give them policies; a user's membership in those, and in no others, follows the provider.
+
+Somebody to whom no policy would apply gets no record: strangers whom a provider knows fill no table.
+
+Not here: how a provider vouches (`federation`), sessions (`sessions.py`).
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from authz.clock import Clock
+from authz.control.ports import ONE, Slice, Store, Unit, Written
+from authz.control.sessions import void_before
+from authz.errors import InvalidError, UnauthenticatedError
+from authz.identity.credential import (
+    RECORD_ID_BYTES,
+    USER_ID_PREFIX,
+    check_known_name,
+    check_name,
+    make_record_id,
+)
+from authz.identity.external import ExternalIdentity
+from authz.identity.records import (
+    Group,
+    Provider,
+    Status,
+    TargetKind,
+    User,
+    external_name,
+    key_of_name,
+)
+
+NO_POLICY = "no policy applies to who logged in"
+
+
+class Logins:
+    """The use cases about whom providers vouch for."""
+
+    def __init__(
+        self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    async def find_policies(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return the ids of those managed policies of these names that exist, sorted.
+
+        A provider may say any text; what no policy can be called is none.
+        """
+        wanted = [name for name in names if _is_name(name)]
+        if not wanted:
+            return ()
+
+        async def question(unit: Unit) -> tuple[str, ...]:
+            found = [await unit.policies.find(name) for name in wanted]
+            return tuple(sorted({policy.id for policy in found if policy is not None}))
+
+        return await self._store.read(question)
+
+    async def adopt(
+        self, provider_id: str, identity: ExternalIdentity, *, has_policies: bool
+    ) -> Written[User]:
+        """Make what is stored of `identity` what its provider says; create it at its first login.
+
+        `has_policies` tells that its proof itself grants some. Raises `UnauthenticatedError` when the provider
+        is gone or disabled, or no policy applies.
+        """
+        groups = tuple(sorted(identity.groups))
+
+        async def change(unit: Unit) -> User:
+            provider = await _get_provider(unit, provider_id)
+            name = external_name(provider.name, identity.name)
+            check_known_name(name)
+            belongs_to = await _find_groups(unit, provider, groups)
+            old = await unit.users.find(name)
+            if old is None:
+                if not has_policies:
+                    await _require_policies(unit, provider, belongs_to)
+                user = self._new(provider, name, identity, groups)
+                await unit.users.add(user)
+            else:
+                if old.provider_id != provider.id:
+                    # INVARIANT: whoever another provider vouched for under this name is not this one's.
+                    raise UnauthenticatedError("AccessDenied", "the user is another provider's")
+                user = replace(
+                    old,
+                    display_name=identity.display_name,
+                    external_groups=groups,
+                    absent_since=None,
+                )
+                if user != old:
+                    await unit.users.replace(old, user)
+            await _join(unit, user, belongs_to)
+            return user
+
+        return await self._store.write(change)
+
+    async def set_absent(self, user: User) -> Written[User]:
+        """Say that the provider knows this user no more: until it logs in again it may do nothing.
+
+        Its sessions are over for good.
+        """
+
+        async def change(unit: Unit) -> User:
+            old = await unit.users.find(user.name)
+            if old is None or old.id != user.id or old.absent_since is not None:
+                return old or user
+            now = self._clock.now()
+            new = replace(old, absent_since=now, sessions_void_before=void_before(old, now))
+            await unit.users.replace(old, new)
+            return new
+
+        return await self._store.write(change)
+
+    async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[User]:
+        """Return users that a provider vouches for, ordered by name."""
+        return await self._store.read(lambda unit: unit.users.list_of_provider(provider_id, part))
+
+    def _new(
+        self,
+        provider: Provider,
+        name: str,
+        identity: ExternalIdentity,
+        groups: tuple[str, ...],
+    ) -> User:
+        return User(
+            id=make_record_id(USER_ID_PREFIX, self._random_bytes(RECORD_ID_BYTES)),
+            name=name,
+            status=Status.ENABLED,
+            created_at=self._clock.now(),
+            provider_id=provider.id,
+            display_name=identity.display_name,
+            external_groups=groups,
+        )
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except InvalidError:
+        return False
+    return True
+
+
+async def _get_provider(unit: Unit, provider_id: str) -> Provider:
+    provider = await unit.providers.find_by_id(provider_id)
+    if provider is None or provider.status is not Status.ENABLED:
+        raise UnauthenticatedError("AccessDenied", "the identity provider is not in use here")
+    return provider
+
+
+async def _find_groups(unit: Unit, provider: Provider, names: Sequence[str]) -> Sequence[Group]:
+    wanted = [external_name(provider.name, name) for name in names]
+    return await unit.groups.find_all_of_provider(provider.id, wanted) if wanted else ()
+
+
+async def _require_policies(unit: Unit, provider: Provider, groups: Sequence[Group]) -> None:
+    targets = [(TargetKind.PROVIDER, provider.id)]
+    targets += [(TargetKind.GROUP, group.id) for group in groups]
+    for kind, target_id in targets:
+        if await unit.attachments.list_of_target(kind, target_id, ONE):
+            return
+    raise UnauthenticatedError("AccessDenied", NO_POLICY)
+
+
+async def _join(unit: Unit, user: User, belongs_to: Sequence[Group]) -> None:
+    """Put a user into these groups of its provider and take it out of the provider's others."""
+    mine = await list_all_groups(unit, user.id)
+    held = {group.id for group in mine if group.provider_id == user.provider_id}
+    wanted = {group.id for group in belongs_to}
+    for group_id in sorted(wanted - held):
+        await unit.groups.add_member(group_id, user.id)
+    for group_id in sorted(held - wanted):
+        await unit.groups.remove_member(group_id, user.id)
+
+
+async def list_all_groups(unit: Unit, user_id: str) -> list[Group]:
+    """Return all groups of a user, read in slices."""
+    found: list[Group] = []
+    while True:
+        after = key_of_name(found[-1].name) if found else ""
+        part = Slice(after, 1000)
+        more = await unit.groups.list_of_user(user_id, part)
+        found += more
+        if len(more) < part.limit:
+            return found
