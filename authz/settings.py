@@ -183,6 +183,12 @@ class Settings:
         "longest session that can be asked for, at most 365 days",
     )
 
+    provider_check_interval: float = _setting(
+        read.duration(0, 604_800),
+        900.0,
+        "how often directories and Keycloak are asked whether they still know their users; 0: never",
+    )
+
     store_use_notify: bool = _setting(
         read.flag, True, "listen to the database's notifications; without, only the poll interval"
     )

@@ -3,7 +3,7 @@
 Run as `python -m bench.freshness [CHANGES]`. A policy is detached from a user and attached again, through the
 one replica; the other is asked until it answers accordingly. The time counts from the moment the write is
 answered, so a reader that was told at once reads as the time of one call. Twice: with NOTIFY, and with
-the poll interval alone.
+the poll interval alone. Revoked sessions are measured with NOTIFY (`revocations.py`).
 
 The tests import `replicas` and `measure` and assert correctness; numbers are only printed here.
 """
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.revocations import WAYS, revocations
 from tests.servers.admin_client import document, statement
 from tests.servers.authz_server import AuthzServer, migrate, start_authz
 from tests.servers.postgres import running_postgres
@@ -93,6 +94,13 @@ def main() -> None:
             with replicas(directory, postgres.create_database(name), env) as pair:
                 prepare(pair)
                 _print(name, measure(pair, changes))
+                if name == "notify":
+                    with revocations(*pair) as revoked:
+                        for way, measure_way in WAYS.items():
+                            _print(way, measure_way(revoked, changes))
+    print(
+        "session, user, provider: what a session is revoked by, or its provider disabled, with NOTIFY"
+    )
     print(f"poll: NOTIFY disabled, the change log read every {POLL_INTERVAL * 1000:.0f} ms")
 
 

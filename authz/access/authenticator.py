@@ -18,9 +18,11 @@ from authz.access.principals import Principals
 from authz.access.sessions import Sessions
 from authz.errors import UnauthenticatedError
 from authz.identity.http import HttpRequest
+from authz.identity.session import Session
 from authz.identity.sigv4 import DUMMY_SIGNING_KEY, Proof, check_scope, check_time, verify
 
 UNKNOWN_KEY: Final = "the access key id does not exist here, or may not be used"
+NO_SESSION: Final = "the security token is not valid"
 ENDED: Final = "the session has ended; ask for a new one"
 
 
@@ -69,6 +71,26 @@ class Authenticator:
             return found
         return await self.load_credential(access_key_id, session_token)
 
+    def find_session(self, token: str) -> KeyEntry | None:
+        """Return what a session's token stands for, when it is in memory; `None` asks for `load_session`."""
+        return self._sessions.find_by_token(token)
+
+    async def load_session(self, token: str) -> KeyEntry:
+        """Load what a session's token stands for; raises as `load_credential`."""
+        return await self._sessions.load_by_token(token)
+
+    def check_session(self, credential: KeyEntry, now: float) -> KeyEntry:
+        """Return the credential that was found for a session's token, which is all the proof there is.
+
+        Raises `UnauthenticatedError` as `authenticate` does for one whose signature is right.
+        """
+        if credential.session is None:
+            raise UnauthenticatedError("InvalidToken", NO_SESSION)
+        self._check_lasts(credential, credential.session, now)
+        if not credential.is_usable(now):
+            raise UnauthenticatedError("InvalidAccessKeyId", UNKNOWN_KEY)
+        return credential
+
     def authenticate(
         self,
         request: HttpRequest,
@@ -89,7 +111,7 @@ class Authenticator:
         # 2. A token is of a session and is this access key's; long-lived credentials have none.
         session = None if credential is None else credential.session
         if bool(proof.session_token) is (session is None):
-            raise UnauthenticatedError("InvalidToken", "the security token is not valid")
+            raise UnauthenticatedError("InvalidToken", NO_SESSION)
         # 3. The signature, against a dummy key where there is no credential, so that time tells nothing.
         if credential is None:
             signing_key = DUMMY_SIGNING_KEY
@@ -100,17 +122,20 @@ class Authenticator:
         if session is not None and credential is not None:
             if failure is not None:
                 raise failure
-            owner = credential.owner
-            # Of who is disabled all have ended, too, but it is answered as its keys are.
-            is_void = owner.is_enabled and session.issued_at < owner.sessions_void_before
-            if is_void or self._sessions.has_ended(session, now):
-                raise UnauthenticatedError("ExpiredToken", ENDED)
+            self._check_lasts(credential, session, now)
         # 5. Unknown, expired and disabled are one answer, whatever the signature.
         if credential is None or not credential.is_usable(now):
             raise UnauthenticatedError("InvalidAccessKeyId", UNKNOWN_KEY)
         if failure is not None:
             raise failure
         return credential
+
+    def _check_lasts(self, credential: KeyEntry, session: Session, now: float) -> None:
+        owner = credential.owner
+        # Of who is disabled all have ended, too, but it is answered as its keys are.
+        is_void = owner.is_enabled and session.issued_at < owner.sessions_void_before
+        if is_void or self._sessions.has_ended(session, now):
+            raise UnauthenticatedError("ExpiredToken", ENDED)
 
 
 def _verify(request: HttpRequest, proof: Proof, signing_key: bytes) -> UnauthenticatedError | None:

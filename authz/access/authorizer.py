@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from authz.access.entries import RoleEntry, UserEntry
 from authz.access.narrowing import Narrowing
-from authz.access.policies import Policies
+from authz.access.policies import Policies, PolicySetHandle
 from authz.access.refresher import Refresher
 from authz.access.turns import WORK_LIMIT, Turns
 from authz.clock import Clock
@@ -54,7 +54,8 @@ class Answer(NamedTuple):
     """A decision as it is given: with its id, the revision it was made on, and that state's age in seconds.
 
     `request` is the access request that determined it: of several that were all required, the first that is
-    not allowed, or the first where all are. `own` is what narrowed the credential that asked, if anything did.
+    not allowed, or the first where all are. `own` is what narrowed the credential that asked, if anything did;
+    `granted` are the policies (ids) that its login brought.
     """
 
     decision: Decision
@@ -63,6 +64,7 @@ class Answer(NamedTuple):
     age: float
     request: AccessRequest
     own: Narrowing | None = None
+    granted: tuple[str, ...] = ()
 
 
 class Asked(NamedTuple):
@@ -145,6 +147,10 @@ class Authorizer:
             return Applicable(policies, boundary=limit, sessions=(own,), resource=of_resource)
         return Applicable(policies, boundary=limit, service_account=own, resource=of_resource)
 
+    def granting(self, entry: UserEntry, granted: tuple[str, ...]) -> PolicySetHandle:
+        """Return what decides for `entry` with the policies (ids) that a login brought besides."""
+        return self._policies.granting(entry.handle, granted) if granted else entry.handle
+
     def authorize(
         self, entry: UserEntry, requests: Iterable[AccessRequest], asked: Asked, age: float
     ) -> Answer:
@@ -158,7 +164,7 @@ class Authorizer:
                 break
         assert first is not None, "an answer needs a question"
         assert decision is not None
-        return self.conclude(decision, first, asked, age, entry.own)
+        return self.conclude(decision, first, asked, age, entry)
 
     def authorize_either(
         self, entry: UserEntry, requests: Sequence[AccessRequest], asked: Asked, age: float
@@ -169,7 +175,7 @@ class Authorizer:
         """
         outcomes = [(self.decide(entry, request), request) for request in requests]
         decision, request = max(outcomes, key=lambda outcome: _WEIGHT[outcome[0].verdict])
-        return self.conclude(decision, request, asked, age, entry.own)
+        return self.conclude(decision, request, asked, age, entry)
 
     def authorize_assuming(
         self,
@@ -190,7 +196,7 @@ class Authorizer:
                 break
         assert first is not None, "an answer needs a question"
         assert decision is not None
-        return self.conclude(decision, first, asked, age, entry.own)
+        return self.conclude(decision, first, asked, age, entry)
 
     def _decide_trust(
         self, entry: UserEntry, role: RoleEntry | None, request: AccessRequest
@@ -234,7 +240,7 @@ class Authorizer:
         for request in requests:
             decision = self.decide(entry, request)
             if decision.verdict is Verdict.EXPLICITLY_DENIED or decision is PRINCIPAL_DISABLED:
-                return self.conclude(decision, request, asked, age, entry.own)
+                return self.conclude(decision, request, asked, age, entry)
         return None
 
     async def authorize_in_turns(
@@ -249,7 +255,7 @@ class Authorizer:
         if decided is None:
             return None
         decision, request = decided[0] if decided[-1][0].is_allowed else decided[-1]
-        return self.conclude(decision, request, asked, self.check_age(), entry.own)
+        return self.conclude(decision, request, asked, self.check_age(), entry)
 
     def _decide_each(
         self, entry: UserEntry, requests: Iterable[AccessRequest]
@@ -280,10 +286,16 @@ class Authorizer:
         request: AccessRequest,
         asked: Asked,
         age: float,
-        own: Narrowing | None = None,
+        acting: UserEntry | None = None,
     ) -> Answer:
-        """Give a decision its number; count and record it."""
-        answer = Answer(decision, self.next_id(), self._refresher.applied, age, request, own)
+        """Give a decision, made for `acting` if for anybody, its number; count and record it."""
+        own: Narrowing | None = None
+        granted: tuple[str, ...] = ()
+        if acting is not None:
+            own, granted = acting.own, acting.handle.granted_ids
+        answer = Answer(
+            decision, self.next_id(), self._refresher.applied, age, request, own, granted
+        )
         if self._remembered and _is_small(request):
             self._remembered[self._id_count % len(self._remembered)] = answer
         # The members' own texts: an enum member hashes itself by a slow detour.

@@ -87,7 +87,8 @@ class Incarnations(Generic[S, E]):
             self._by_name.put(name_key, entry)
             return entry
 
-        return await self._loads.load(self._wanted(kind, name_key, find, install))
+        # By the name itself: folded, one that may be given can be longer than names are.
+        return await self._loads.load(self._wanted(kind, name_key, lambda _: find(name), install))
 
     async def load_by_id(
         self, record_id: str, kind: ChangeKind, find: Callable[[str], Awaitable[At[S | None]]]

@@ -84,7 +84,10 @@ class _HeldDocument:
 
 
 class Policies:
-    """Every managed policy, compiled; the handles of the sets in use; every policy of a resource."""
+    """Every managed policy, compiled; the handles of the sets in use; every policy of a resource.
+
+    `comings` counts how often policies came or went: as long as it stands, a name means the same policy.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Policies:
         self._parsers = parsers
         self._parse_trust = parse_trust
         self._arn_of = arn_of
+        self.comings = 0
         self._compiled: dict[str, CompiledPolicy | QuarantinedPolicy] = {}
         self._handles: WeakValueDictionary[
             tuple[tuple[str, ...], tuple[str, ...], Layer, tuple[str, ...]], PolicySetHandle
@@ -129,6 +133,7 @@ class Policies:
 
     def replace_all(self, stored: StoredPolicies) -> None:
         """Hold exactly the policies `stored`."""
+        self.comings += 1
         self._compiled = {policy.id: self._compile(policy) for policy in stored.managed}
         for handle in self._handles.values():
             handle.policies = None
@@ -143,10 +148,11 @@ class Policies:
         self, ids: Collection[str], resources: Iterable[str], stored: StoredPolicies
     ) -> None:
         """Hold for the policies `ids` and those of `resources` what `stored` says; others of them are gone."""
-        for policy_id in ids:
-            self._compiled.pop(policy_id, None)
+        there = {policy_id for policy_id in ids if self._compiled.pop(policy_id, None) is not None}
         for policy in stored.managed:
             self._compiled[policy.id] = self._compile(policy)
+        if there != {policy.id for policy in stored.managed}:
+            self.comings += 1
         if ids:
             changed = frozenset(ids)
             for handle in self._handles.values():
@@ -180,7 +186,7 @@ class Policies:
 
     def granting(self, handle: PolicySetHandle, granted: Collection[str]) -> PolicySetHandle:
         """Return the handle for what `handle` is for and the policies `granted` (ids) besides."""
-        more = tuple(sorted(set(granted).difference(handle.ids)))
+        more = tuple(sorted(set(granted)))
         return self.handle(handle.ids, handle.deny_only_ids, handle.layer, more)
 
     def build(self, handle: PolicySetHandle) -> PolicySet:
@@ -188,7 +194,11 @@ class Policies:
         handle.policies = compile_policy_set(
             [
                 *(self._find(policy_id) for policy_id in handle.ids),
-                *(self._compiled[one] for one in handle.granted_ids if one in self._compiled),
+                *(
+                    self._compiled[one]
+                    for one in handle.granted_ids
+                    if one in self._compiled and one not in handle.ids
+                ),
             ],
             deny_only=[self._find(policy_id) for policy_id in handle.deny_only_ids],
             layer=handle.layer,

@@ -79,6 +79,8 @@ class Sessions:
         self._root = root
         self._clock = clock
         self._shelf: Shelf[_Held] = Shelf(min(limit, SESSIONS_HELD))
+        # Digest of a token → the access key id it says; for those that come without.
+        self._ids: Shelf[str] = Shelf(min(limit, SESSIONS_HELD))
         self._count = metrics.cache_requests.inc
         metrics.cache_entries.read_from(lambda: len(self), "session")
         self._nobody = UserEntry(ANONYMOUS, policies.handle((), ()), is_enabled=False)
@@ -108,6 +110,30 @@ class Sessions:
             return _credential(session, secret, self._nobody, self._nobody)
         parent = self._find_parent(session)
         return None if parent is None else self._hold(token, session, secret, parent)
+
+    def find_by_token(self, token: str) -> KeyEntry | None:
+        """Return the credential that `token` alone stands for; `None` asks the caller for `load_by_token`."""
+        access_key_id = self._find_id(token)
+        return self.find(access_key_id, token) if access_key_id else self._invalid
+
+    async def load_by_token(self, token: str) -> KeyEntry:
+        """Return the credential that `token` alone stands for; raises as `load`."""
+        access_key_id = self._find_id(token)
+        return await self.load(access_key_id, token) if access_key_id else self._invalid
+
+    def _find_id(self, token: str) -> str:
+        """Return the access key id that a token of ours says, empty for any other."""
+        digest = _digest(token).hex()
+        known = self._ids.get(digest)
+        if known is not None:
+            self._ids.move_to_end(digest)
+            return known
+        try:
+            session, _ = self._keys.open(token)
+        except UnauthenticatedError:
+            return ""
+        self._ids.put(digest, session.access_key_id)
+        return session.access_key_id
 
     async def load(self, access_key_id: str, token: str) -> KeyEntry:
         """Return the credential that `token` stands for, its parent loaded from the store if need be.

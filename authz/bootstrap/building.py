@@ -15,6 +15,7 @@ from authz.access.refresher import Refresher
 from authz.access.revocation import RevokedSessions
 from authz.access.sessions import Ended, Sessions
 from authz.bootstrap.building_admin import build_admin
+from authz.bootstrap.building_bearers import build_bearer_logins
 from authz.bootstrap.documents import (
     POLICY_PARSERS,
     parse_trust_document,
@@ -128,8 +129,10 @@ def build_surfaces(site: Site) -> dict[str, Methods]:
     gate = Gate(plane.authenticator, plane.authorizer, metrics, clock)
     mappings = build_mappings(service.settings)
     services = frozenset(name for mapping in mappings.values() for name in mapping.services)
+    bearers = build_bearer_logins(site)
     ext_authz = ExtAuthz(
         plane.authenticator,
+        bearers,
         plane.authorizer,
         mappings,
         plane.anonymous,
@@ -138,7 +141,9 @@ def build_surfaces(site: Site) -> dict[str, Methods]:
         trusted_hops=service.settings.trusted_hops,
     )
     refs = PrincipalRefs(plane.principals, plane.root, plane.anonymous, clock)
-    authorization = AuthorizationSurface(refs, plane.authorizer, plane.refresher, metrics, clock)
+    authorization = AuthorizationSurface(
+        refs, bearers, plane.authorizer, plane.refresher, metrics, clock
+    )
     explanation = ExplanationSurface(
         authorization, refs, plane.authorizer, plane.refresher, gate, clock
     )
@@ -153,6 +158,7 @@ def build_surfaces(site: Site) -> dict[str, Methods]:
     )
     authentication = AuthenticationSurface(
         plane.authenticator,
+        bearers,
         plane.authorizer,
         plane.refresher,
         metrics,

@@ -14,17 +14,21 @@ from authz.bootstrap.service import Site
 from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
+from authz.control.login_outcomes import LoginOutcomes
 from authz.control.policies import Policies as PolicyRecords
+from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
 from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
+from authz.federation.checks import ProviderChecks
 from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY
 from authz.identity.records import TargetKind
 from authz.identity.session import SessionKeys
 from authz.serving import (
     admin_handlers,
     admin_policy_handlers,
+    admin_provider_handlers,
     admin_role_handlers,
     admin_session_handlers,
 )
@@ -51,6 +55,7 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
+    providers = Providers(store, clock, site.key_ring, ProviderChecks(clock).check)
     sessions = build_sessions(site, store)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
@@ -63,9 +68,18 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         admin_policy_handlers.PolicyHandlers(policies, account, clock),
         admin_policy_handlers.ResourcePolicyHandlers(resource_policies, clock),
         admin_policy_handlers.AttachmentHandlers(
-            Attachments(store), users, groups, roles, policies
+            Attachments(store), users, groups, roles, providers, policies
         ),
-        admin_session_handlers.SessionHandlers(sessions, users, roles, service.metrics),
+        admin_session_handlers.SessionHandlers(sessions, users, roles, providers, service.metrics),
+        admin_provider_handlers.ProviderHandlers(
+            providers,
+            LoginOutcomes(store),
+            site.federation,
+            site.login_limits,
+            plane.refresher.wait_for,
+            clock,
+            account,
+        ),
     )
     boundaries = {
         TargetKind.USER: user_handlers.find_boundary,

@@ -6,22 +6,20 @@ Wiring only. Not here: the gRPC port's surfaces and the data plane (`building.py
 from ipaddress import ip_network
 
 from authz.bootstrap.building_admin import build_sessions
+from authz.bootstrap.building_bearers import build_external_users
 from authz.bootstrap.documents import (
     check_resource_document,
 )
 from authz.bootstrap.mappings import build_s3_mapping
 from authz.bootstrap.service import Site
-from authz.control.logins import Logins
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.sessions import Sessions as SessionRecords
 from authz.formats import authzen, minio_webhook
 from authz.serving.authzen import AuthZen
 from authz.serving.bucket_policies import BucketPolicies
-from authz.serving.external_users import ExternalUsers
 from authz.serving.http.surface_app import SurfaceApp
 from authz.serving.http.tls import TlsFiles
 from authz.serving.http_surface import HttpSurface
-from authz.serving.login_limits import LoginLimits
 from authz.serving.minio_webhook import MinioWebhook
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.sts import Sts
@@ -40,7 +38,7 @@ def build_sts(site: Site) -> SurfaceApp:
         plane.authorizer,
         plane.principals.roles,
         sessions,
-        _build_sts_logins(site, store, sessions),
+        _build_sts_logins(site, sessions),
         metrics,
         site.service.clock,
         account=settings.account_id,
@@ -49,18 +47,15 @@ def build_sts(site: Site) -> SurfaceApp:
     return build_surface_app(surface, settings)
 
 
-def _build_sts_logins(site: Site, store: SqlStore, sessions: SessionRecords) -> StsLogins:
+def _build_sts_logins(site: Site, sessions: SessionRecords) -> StsLogins:
     plane, clock, account = site.plane, site.service.clock, site.service.settings.account_id
-    users = ExternalUsers(
-        Logins(store, clock), plane.principals, plane.policies, plane.refresher, account=account
-    )
     return StsLogins(
         site.federation,
-        users,
+        build_external_users(site),
         plane.authorizer,
         plane.principals.roles,
         sessions,
-        LoginLimits(clock),
+        site.login_limits,
         site.service.metrics,
         clock=clock,
         account=account,

@@ -33,6 +33,10 @@ def build_s3_mapping(settings: Settings) -> S3Mapping:
 def build_mappings(settings: Settings) -> dict[str, HttpMapping]:
     """Build every mapping, by the name that routes call it."""
     routes = _read_routes(settings.http_routes_file)
+    if settings.trusted_hops and any(one.proofs and one.proofs.certificates for one in routes):
+        raise InvalidError(
+            "no mapping can take certificates with AUTHZ_TRUSTED_HOPS: Envoy sees that of the proxy before it"
+        )
     return {S3: build_s3_mapping(settings), **{one.name: RoutesMapping(one) for one in routes}}
 
 

@@ -17,6 +17,7 @@ from authz.clock import Clock
 from authz.federation.registry import Registry
 from authz.identity.sealing import KeyRing
 from authz.serving.call import Methods
+from authz.serving.login_limits import LoginLimits
 from authz.settings import Settings
 from authz.store.sql.engine import Database
 from authz.telemetry.metrics import Metrics
@@ -74,10 +75,14 @@ class Service:
 
 
 class Site(NamedTuple):
-    """What the surfaces are built of, once it is there itself."""
+    """What the surfaces are built of, once it is there itself.
+
+    There is one count of attempts to log in, wherever they are made.
+    """
 
     service: Service
     plane: DataPlane
     database: Database
     key_ring: KeyRing
     federation: Registry
+    login_limits: LoginLimits

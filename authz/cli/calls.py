@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = "authz.admin.v1"
 
-_DOCUMENTS: Final = frozenset({"document", "trust_policy"})
+_DOCUMENTS: Final = frozenset({"document", "trust_policy", "config"})
 """Fields that hold a whole document."""
 
 DOCUMENT = click.argument("document", type=click.File(encoding="utf-8"))

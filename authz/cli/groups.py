@@ -15,7 +15,7 @@ from authz.cli.session import Session, pass_session, with_json
 from authz.wire.authz.admin.v1 import group_service_pb2 as wire
 from authz.wire.authz.admin.v1 import status_pb2
 
-COLUMNS = ("name", "status", "arn", "create_time")
+COLUMNS = ("name", "status", "provider", "arn", "create_time")
 
 
 @click.group()
@@ -28,7 +28,7 @@ def group() -> None:
 @with_json
 @pass_session
 def create(session: Session, name: str) -> None:
-    """Create the group NAME."""
+    """Create the group NAME; PROVIDER=NAME for one of a provider, which says who is in it."""
     request = wire.CreateGroupRequest(name=name)
     show_one(session, "GroupService/CreateGroup", request, wire.CreateGroupResponse)
 
@@ -45,12 +45,15 @@ def get(session: Session, name: str) -> None:
 
 @group.command("list")
 @click.option("--user", metavar="USER", help="Only the groups that USER is in.")
+@click.option("--provider", metavar="PROVIDER", help="Only the groups of PROVIDER.")
 @with_json
 @pass_session
-def list_groups(session: Session, user: str | None) -> None:
-    """List all groups, or those of one user."""
+def list_groups(session: Session, user: str | None, provider: str | None) -> None:
+    """List all groups, or those of one user or one identity provider."""
+    if user is not None and provider is not None:
+        raise click.UsageError("--user and --provider exclude each other")
     if user is None:
-        request = wire.ListGroupsRequest()
+        request = wire.ListGroupsRequest(provider=provider)
         show_list(session, "GroupService/ListGroups", request, wire.ListGroupsResponse, COLUMNS)
         return
     of_user = wire.ListGroupsForUserRequest(user_name=user)

@@ -39,6 +39,9 @@ COMMANDS: Final = {
     "session": Entry("sessions", "session", "Create temporary credentials, and end them."),
     "group": Entry("groups", "group", "Create, show, change and delete groups and their members."),
     "role": Entry("roles", "role", "Create, show, change and delete roles."),
+    "provider": Entry(
+        "providers", "provider", "Add, show, change and remove identity providers; try logins out."
+    ),
     "policy": Entry(
         "policies",
         "policy",

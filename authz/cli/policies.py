@@ -118,6 +118,9 @@ def delete(session: Session, name: str, cascade: bool) -> None:
 
 
 def _with_target(command: F) -> F:
+    command = click.option(
+        "--provider", metavar="PROVIDER", help="All users of this identity provider."
+    )(command)
     command = click.option("--role", metavar="ROLE", help="The role.")(command)
     command = click.option("--group", metavar="GROUP", help="The group.")(command)
     return click.option("--user", metavar="USER", help="The user.")(command)
@@ -136,14 +139,12 @@ def _parse_target(**choices: str | None) -> dict[str, str]:
 @_with_target
 @with_json
 @pass_session
-def attach(
-    session: Session, name: str, user: str | None, group: str | None, role: str | None
-) -> None:
-    """Attach the policy NAME to a user, a group or a role; it is in force at once."""
-    target = _parse_target(user=user, group=group, role=role)
+def attach(session: Session, /, name: str, **choices: str | None) -> None:
+    """Attach the policy NAME to a user, a group, a role or all users of a provider, at once."""
+    target = _parse_target(**choices)
     request = attachment_service_pb2.AttachPolicyRequest(policy_name=name, **target)
     answer = attachment_service_pb2.AttachPolicyResponse
-    done = f"policy {name} attached to {user or group or role}"
+    done = f"policy {name} attached to {next(iter(target.values()))}"
     say_done(session, "AttachmentService/AttachPolicy", request, answer, done)
 
 
@@ -152,14 +153,12 @@ def attach(
 @_with_target
 @with_json
 @pass_session
-def detach(
-    session: Session, name: str, user: str | None, group: str | None, role: str | None
-) -> None:
-    """Detach the policy NAME from a user, a group or a role; it is out of force at once."""
-    target = _parse_target(user=user, group=group, role=role)
+def detach(session: Session, /, name: str, **choices: str | None) -> None:
+    """Detach the policy NAME from a user, a group, a role or all users of a provider, at once."""
+    target = _parse_target(**choices)
     request = attachment_service_pb2.DetachPolicyRequest(policy_name=name, **target)
     answer = attachment_service_pb2.DetachPolicyResponse
-    done = f"policy {name} detached from {user or group or role}"
+    done = f"policy {name} detached from {next(iter(target.values()))}"
     say_done(session, "AttachmentService/DetachPolicy", request, answer, done)
 
 
@@ -168,16 +167,10 @@ def detach(
 @_with_target
 @with_json
 @pass_session
-def attachments(
-    session: Session,
-    policy: str | None,
-    user: str | None,
-    group: str | None,
-    role: str | None,
-) -> None:
-    """List what is attached to a user, a group or a role, or what a policy is attached to."""
-    chosen = _parse_target(user=user, group=group, role=role, policy=policy)
+def attachments(session: Session, /, **choices: str | None) -> None:
+    """List what is attached to a user, a group, a role or a provider, or what a policy is attached to."""
+    chosen = _parse_target(**choices)
     request = attachment_service_pb2.ListAttachmentsRequest(**chosen)  # type: ignore[arg-type]  # one name
     answer = attachment_service_pb2.ListAttachmentsResponse
-    columns = ("policy_name", "user_name", "group_name", "role_name")
+    columns = ("policy_name", "user_name", "group_name", "role_name", "provider_name")
     show_list(session, "AttachmentService/ListAttachments", request, answer, columns)

@@ -101,18 +101,32 @@ def create(
     "--session", "access_key_id", metavar="ACCESS_KEY_ID", help="End only the session of this id."
 )
 @click.option("--role", help="End all sessions of this role, whoever has them.")
+@click.option("--provider", help="End all sessions of who logged in through this provider.")
 @with_json
 @pass_session
-def revoke(session: Session, user: str | None, access_key_id: str | None, role: str | None) -> None:
-    """End all sessions of USER or of a role that exist now or in 10 seconds, or one session."""
-    named = {"user_name": user, "role_name": role, "access_key_id": access_key_id}
+def revoke(
+    session: Session,
+    user: str | None,
+    access_key_id: str | None,
+    role: str | None,
+    provider: str | None,
+) -> None:
+    """End all sessions of USER, a role or a provider that exist now or in 10 seconds, or one session."""
+    named = {
+        "user_name": user,
+        "role_name": role,
+        "provider_name": provider,
+        "access_key_id": access_key_id,
+    }
     target = {field: name for field, name in named.items() if name is not None}
     if len(target) != 1:
-        raise click.UsageError("name a USER, a role with --role, or one session with --session")
+        raise click.UsageError(
+            "name a USER, a role with --role, a provider with --provider, or one session with --session"
+        )
     request = wire.RevokeSessionsRequest(**target)
     done = (
         f"session {access_key_id} ended"
         if access_key_id
-        else f"sessions of {user or role} ended; new ones work in 10 seconds"
+        else f"sessions of {user or role or provider} ended; new ones work in 10 seconds"
     )
     say_done(session, "SessionService/RevokeSessions", request, wire.RevokeSessionsResponse, done)

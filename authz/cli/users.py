@@ -16,7 +16,7 @@ from authz.cli.session import Session, pass_session, with_json
 from authz.wire.authz.admin.v1 import status_pb2
 from authz.wire.authz.admin.v1 import user_service_pb2 as wire
 
-COLUMNS = ("name", "status", "arn", "create_time")
+COLUMNS = ("name", "display_name", "status", "provider", "arn", "create_time")
 
 
 @click.group()
@@ -34,7 +34,7 @@ def user() -> None:
 def create(
     session: Session, name: str, tags: tuple[str, ...], disabled: bool, boundary: str | None
 ) -> None:
-    """Create the user NAME."""
+    """Create the user NAME; PROVIDER=NAME for somebody who has not logged in there yet."""
     if boundary == "":
         # A variable that a script forgot to set must not make a user without a boundary.
         raise click.BadParameter("the name is empty", param_hint="--boundary")
@@ -58,11 +58,12 @@ def get(session: Session, name: str) -> None:
 
 
 @user.command("list")
+@click.option("--provider", metavar="PROVIDER", help="Only the users of PROVIDER.")
 @with_json
 @pass_session
-def list_users(session: Session) -> None:
-    """List all users."""
-    request = wire.ListUsersRequest()
+def list_users(session: Session, provider: str | None) -> None:
+    """List all users, or those of one identity provider."""
+    request = wire.ListUsersRequest(provider=provider)
     show_list(session, "UserService/ListUsers", request, wire.ListUsersResponse, COLUMNS)
 
 

@@ -12,8 +12,8 @@ the name that the caller gave.
 """
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -41,6 +41,7 @@ from authz.identity.credential import (
 from authz.identity.records import AccessKey, Status, User, key_of_name
 from authz.identity.sealing import NONCE_SIZE, KeyRing
 from authz.identity.session import SESSION_KEY_PREFIX
+from authz.policy.request import NO_FACTS, Values
 
 
 class Keep(Enum):
@@ -59,6 +60,17 @@ class CreatedAccessKey:
 
     key: AccessKey
     secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a login says beside what its user has: managed policies it grants (ids), and identity facts."""
+
+    granted: tuple[str, ...] = ()
+    facts: Mapping[str, Values] = field(default_factory=lambda: NO_FACTS)
+
+
+NOTHING_SAID: Final = Said()
 
 
 class AccessKeys:
@@ -93,12 +105,15 @@ class AccessKeys:
         name: str = "",
         policy: str = "",
         expires_at: float | None = None,
+        said: Said = NOTHING_SAID,
     ) -> Written[CreatedAccessKey]:
         """Create an access key for a user; id and secret are generated unless chosen.
 
-        `policy` is a document that narrows it, `expires_at` when it ends (epoch seconds; `None`: never). Raises
-        `InvalidError` for what is not acceptable, `ParseError` for the document, `NotFoundError` for the user,
-        and `ConflictError` when the id is taken or the user has `ACCESS_KEYS_PER_USER` already.
+        `policy` is a document that narrows it, `expires_at` when it ends (epoch seconds; `None`: never). Of who
+        logged in and makes it for itself it keeps what the login `said`.
+
+        Raises `InvalidError` for what is not acceptable, `ParseError` for the document, `NotFoundError` for the
+        user, and `ConflictError` when the id is taken or the user has `ACCESS_KEYS_PER_USER` already.
         """
         now = self._clock.now()
         self._check(description, name, policy, expires_at, now)
@@ -120,6 +135,8 @@ class AccessKeys:
                 name=name,
                 policy=policy,
                 expires_at=expires_at,
+                granted=said.granted,
+                facts=said.facts,
             )
             await unit.access_keys.add(key, sealed)
             return CreatedAccessKey(key, revealed)

@@ -8,13 +8,21 @@ members or attachments is refused, as in AWS, unless the caller says `cascade`.
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_group
 from authz.control.limits import GROUPS_PER_USER, MEMBERS_PER_CALL
-from authz.control.lookup import get_group, get_user, require_free, require_unused
+from authz.control.lookup import (
+    get_group,
+    get_provider,
+    get_user,
+    list_all_groups,
+    require_free,
+    require_unused,
+)
 from authz.control.paging import Page, read_page
-from authz.control.ports import ONE, Slice, Store, Unit, Written
+from authz.control.ports import ONE, Store, Unit, Written
 from authz.errors import InUseError, InvalidError, NotFoundError, quote
 from authz.identity.credential import (
     GROUP_ID_PREFIX,
@@ -70,19 +78,37 @@ class Groups:
         new = replace(group, name=name, provider_id=provider_id)
         await require_free(unit.groups.find, "group", name)
         await unit.groups.add(new)
-        for user in await unit.users.list_naming(provider_id, name.partition(EXTERNAL_SIGN)[2]):
-            await unit.groups.add_member(new.id, user.id)
+        named = await unit.users.list_naming(provider_id, name.partition(EXTERNAL_SIGN)[2])
+        await unit.groups.fill(new.id, [user.id for user in named])
         return new
+
+    async def spell(self, name: str) -> str:
+        """Return what a group that is created under this name is called; raises as `Users.spell`."""
+        if EXTERNAL_SIGN not in name:
+            return name
+        resolved, _ = await self._store.read(lambda unit: resolve_group(unit, self._names, name))
+        return resolved
 
     async def get(self, name: str) -> Group:
         """Return a group by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_group(unit, name, field="name"))
 
-    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[Group]:
-        """Return a page of the groups, ordered by name ignoring case."""
-        return await self._store.read(
-            lambda unit: read_page(unit.groups.list, _place, page_size, page_token)
-        )
+    async def list(
+        self, *, provider_name: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page[Group]:
+        """Return a page of the groups, or of a provider's, ordered by name ignoring case.
+
+        Raises `NotFoundError` for the provider.
+        """
+
+        async def question(unit: Unit) -> Page[Group]:
+            read = unit.groups.list
+            if provider_name:
+                provider = await get_provider(unit, provider_name, field="provider")
+                read = partial(unit.groups.list_of_provider, provider.id)
+            return await read_page(read, _place, page_size, page_token)
+
+        return await self._store.read(question)
 
     async def update(
         self, name: str, *, new_name: str | None = None, status: Status | None = None
@@ -111,7 +137,8 @@ class Groups:
     async def delete(self, name: str, *, cascade: bool = False) -> Written[Group]:
         """Delete a group; with `cascade`, its memberships and attachments too.
 
-        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        Memberships that a provider says go with it anyway. Raises `NotFoundError`, and `ConflictError` when it
+        still has any of those.
         """
 
         async def change(unit: Unit) -> Group:
@@ -204,17 +231,21 @@ async def _get_users(unit: Unit, names: Sequence[str]) -> Sequence[User]:
 
 
 async def _require_room(unit: Unit, group: Group, user: User) -> None:
-    held = await unit.groups.list_of_user(user.id, Slice("", GROUPS_PER_USER))
-    if len(held) == GROUPS_PER_USER and group.id not in {other.id for other in held}:
+    groups = await list_all_groups(unit, user.id)
+    own = {other.id for other in groups if not other.provider_id}
+    if len(own) >= GROUPS_PER_USER and group.id not in own:
         raise InUseError(f"user {quote(user.name)} is in {GROUPS_PER_USER} groups, the most")
 
 
 async def _require_unused(unit: Unit, group: Group) -> None:
+    members = await unit.groups.list_members(group.id, ONE)
     uses = {
-        "members": await unit.groups.list_members(group.id, ONE),
+        "members": () if group.provider_id else members,
         "attached policies": await unit.attachments.list_of_target(TargetKind.GROUP, group.id, ONE),
     }
     require_unused("group", group.name, uses)
+    if members:
+        await unit.groups.remove_all_members(group.id)
 
 
 async def _clear(unit: Unit, group: Group) -> None:

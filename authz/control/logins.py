@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from authz.clock import Clock
+from authz.control.lookup import list_all_groups
 from authz.control.ports import ONE, Slice, Store, Unit, Written
 from authz.control.sessions import void_before
 from authz.errors import InvalidError, UnauthenticatedError
@@ -33,7 +34,6 @@ from authz.identity.records import (
     TargetKind,
     User,
     external_name,
-    key_of_name,
 )
 
 NO_POLICY = "no policy applies to who logged in"
@@ -119,6 +119,28 @@ class Logins:
 
         return await self._store.write(change)
 
+    async def refresh(self, user: User, identity: ExternalIdentity) -> Written[User]:
+        """Make what is stored of `user` what its provider says of it now, though nobody logged in.
+
+        Its access keys follow. Who is absent stays so: nobody has shown to be that user again. Nothing happens
+        where the user has changed since it was read as `user`, as by a login, which knows better.
+        """
+        groups = tuple(sorted(identity.groups))
+
+        async def change(unit: Unit) -> User:
+            old = await unit.users.find(user.name)
+            provider = await unit.providers.find_by_id(user.provider_id)
+            if old != user or user.absent_since is not None or provider is None:
+                return old or user
+            new = replace(old, display_name=identity.display_name, external_groups=groups)
+            if new != old:
+                await unit.users.replace(old, new)
+            await _join(unit, new, await _find_groups(unit, provider, groups))
+            await _tell_keys(unit, new, identity)
+            return new
+
+        return await self._store.write(change)
+
     async def list_of_provider(self, provider_id: str, part: Slice) -> Sequence[User]:
         """Return users that a provider vouches for, ordered by name."""
         return await self._store.read(lambda unit: unit.users.list_of_provider(provider_id, part))
@@ -181,13 +203,21 @@ async def _join(unit: Unit, user: User, belongs_to: Sequence[Group]) -> None:
         await unit.groups.remove_member(group_id, user.id)
 
 
-async def list_all_groups(unit: Unit, user_id: str) -> list[Group]:
-    """Return all groups of a user, read in slices."""
-    found: list[Group] = []
-    while True:
-        after = key_of_name(found[-1].name) if found else ""
+async def _tell_keys(unit: Unit, user: User, identity: ExternalIdentity) -> None:
+    """Replace what a user's access keys keep of a login by what `identity` says of the same."""
+    said = {_space(key) for key in identity.facts}
+    after: str | None = ""
+    while after is not None:
         part = Slice(after, 1000)
-        more = await unit.groups.list_of_user(user_id, part)
-        found += more
-        if len(more) < part.limit:
-            return found
+        keys = await unit.access_keys.list_of_user(user.id, part)
+        for key in keys:
+            if key.facts:
+                kept = {name: fact for name, fact in key.facts.items() if _space(name) not in said}
+                new = replace(key, facts={**kept, **identity.facts})
+                if new != key:
+                    await unit.access_keys.replace(key, new)
+        after = keys[-1].id if len(keys) == part.limit else None
+
+
+def _space(key: str) -> str:
+    return key.partition(":")[0]

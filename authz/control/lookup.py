@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from authz.control.limits import check_resource
-from authz.control.ports import Unit
+from authz.control.ports import Slice, Unit
 from authz.errors import ConflictError, InUseError, NotFoundError, quote
 from authz.identity.credential import check_known_name
 from authz.identity.records import (
@@ -22,6 +22,7 @@ from authz.identity.records import (
     Role,
     TargetKind,
     User,
+    key_of_name,
 )
 
 R = TypeVar("R", User, Group, Role, Provider, ManagedPolicy)
@@ -86,6 +87,18 @@ async def get_target(unit: Unit, kind: TargetKind, name: str) -> User | Group | 
     if kind is TargetKind.PROVIDER:
         return await get_provider(unit, name)
     return await (get_group if kind is TargetKind.GROUP else get_role)(unit, name)
+
+
+async def list_all_groups(unit: Unit, user_id: str) -> list[Group]:
+    """Return all groups of a user, read in slices."""
+    found: list[Group] = []
+    while True:
+        after = key_of_name(found[-1].name) if found else ""
+        part = Slice(after, 1000)
+        more = await unit.groups.list_of_user(user_id, part)
+        found += more
+        if len(more) < part.limit:
+            return found
 
 
 async def bounded(unit: Unit, record: B, policy_name: str, *, field: str = "policy_name") -> B:

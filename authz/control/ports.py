@@ -139,6 +139,10 @@ class GroupRecords(Protocol):
         """Put a user into a group; nothing happens when it is in it."""
         ...
 
+    async def fill(self, group_id: str, user_ids: Collection[str]) -> None:
+        """Put users, however many, into a group that has no members yet."""
+        ...
+
     async def remove_member(self, group_id: str, user_id: str) -> None:
         """Take a user out of a group; nothing happens when it is not in it."""
         ...

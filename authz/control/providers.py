@@ -132,7 +132,9 @@ class Providers:
                 description=(old.description if wanted.description is None else wanted.description),
                 has_secret=has_secret,
             )
-            self._check_config(new.kind, new.config, has_secret)
+            # One that can no longer be used can still be disabled.
+            if wanted.config is not None or secret is not None:
+                self._check_config(new.kind, new.config, has_secret)
             if new != old or secret is not None:
                 new = replace(new, updated_at=self._clock.now())
                 await unit.providers.replace(old, new)

@@ -10,11 +10,19 @@ says `cascade`. A user created under the name of a deleted one has another id.
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from authz.clock import Clock
 from authz.control.external_names import NO_EXTERNAL_NAMES, ExternalNames, resolve_user
 from authz.control.limits import check_tags
-from authz.control.lookup import bounded, get_user, require_free, require_unused
+from authz.control.lookup import (
+    bounded,
+    get_provider,
+    get_user,
+    list_all_groups,
+    require_free,
+    require_unused,
+)
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Store, Unit, Written
 from authz.control.sessions import void_before
@@ -81,17 +89,36 @@ class Users:
 
         return await self._store.write(change)
 
+    async def spell(self, name: str) -> str:
+        """Return what a user that is created under this name is called: a provider says how it spells its own.
+
+        Raises `InvalidError`, and `NotFoundError` for the provider.
+        """
+        if EXTERNAL_SIGN not in name:
+            return name
+        resolved, _ = await self._store.read(lambda unit: resolve_user(unit, self._names, name))
+        return resolved
+
     async def get(self, name: str) -> User:
         """Return a user by name, ignoring case. Raises `NotFoundError`."""
         return await self._store.read(lambda unit: get_user(unit, name, field="name"))
 
-    async def list(self, *, page_size: int = 0, page_token: str = "") -> Page[User]:
-        """Return a page of the users, ordered by name ignoring case."""
-        return await self._store.read(
-            lambda unit: read_page(
-                unit.users.list, lambda user: key_of_name(user.name), page_size, page_token
-            )
-        )
+    async def list(
+        self, *, provider_name: str = "", page_size: int = 0, page_token: str = ""
+    ) -> Page[User]:
+        """Return a page of the users, or of a provider's, ordered by name ignoring case.
+
+        Raises `NotFoundError` for the provider.
+        """
+
+        async def question(unit: Unit) -> Page[User]:
+            read = unit.users.list
+            if provider_name:
+                provider = await get_provider(unit, provider_name, field="provider")
+                read = partial(unit.users.list_of_provider, provider.id)
+            return await read_page(read, lambda user: key_of_name(user.name), page_size, page_token)
+
+        return await self._store.read(question)
 
     async def update(
         self,
@@ -158,7 +185,8 @@ class Users:
     async def delete(self, name: str, *, cascade: bool = False) -> Written[User]:
         """Delete a user; with `cascade`, its access keys, memberships and attachments too.
 
-        Raises `NotFoundError`, and `ConflictError` when it still has any of those.
+        Memberships that a provider says go with it anyway. Raises `NotFoundError`, and `ConflictError` when it
+        still has any of those.
         """
 
         async def change(unit: Unit) -> User:
@@ -171,12 +199,15 @@ class Users:
 
 
 async def _require_unused(unit: Unit, user: User) -> None:
+    groups = await list_all_groups(unit, user.id)
     uses = {
         "access keys": await unit.access_keys.list_of_user(user.id, ONE),
-        "groups": await unit.groups.list_of_user(user.id, ONE),
+        "groups": [group for group in groups if not group.provider_id],
         "attached policies": await unit.attachments.list_of_target(TargetKind.USER, user.id, ONE),
     }
     require_unused("user", user.name, uses)
+    if groups:
+        await unit.groups.remove_from_all(user.id)
 
 
 async def _clear(unit: Unit, user: User) -> None:

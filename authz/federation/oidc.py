@@ -108,6 +108,7 @@ class OidcProvider:
                 self.config.claim_names,
                 issuer=self.config.issuer,
                 audience=audience,
+                issued_at=jwt.find_issued_at(parsed),
                 expires_at=expires_at,
             )
             tell(f"{len(claims)} claims: {_list_names(claims)}")

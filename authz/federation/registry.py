@@ -43,6 +43,7 @@ Live = OidcProvider | LdapProvider | CertificateProvider | WebhookProvider
 L = TypeVar("L", OidcProvider, LdapProvider, CertificateProvider, WebhookProvider)
 
 NO_PROVIDER: Final = "no identity provider here takes this proof"
+SEVERAL: Final = "there are several identity providers for such a proof; name the one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +135,54 @@ class Registry:
 
     # --- proofs ---
 
-    async def take_token(
-        self, token: str, *, access_token: str = "", trace: Trace = no_trace
-    ) -> Login:
-        """Return whom an ID token vouches for, by the provider that its issuer and audience name.
+    def find_provider(self, token: str) -> str:
+        """Return the id of the provider that an ID token says to be from and for; nothing is verified.
 
-        Raises `UnauthenticatedError` and `UnavailableError`.
+        Raises `UnauthenticatedError` for what is no token, and for one of nobody here.
         """
         issuer, audience = peek_issuer(token)
         for provider, live in self._all(OidcProvider):
             if live.matches(issuer, audience):
-                identity = await live.verify(token, access_token=access_token, trace=trace)
-                return _login(provider, identity)
+                return provider.id
         raise UnauthenticatedError("InvalidIdentityToken", NO_PROVIDER)
+
+    async def take_token(
+        self,
+        token: str,
+        *,
+        access_token: str = "",
+        provider: str = "",
+        trace: Trace = no_trace,
+    ) -> Login:
+        """Return whom an ID token vouches for, by the provider that its issuer and audience name.
+
+        `provider` names one of several that both name. Raises `UnauthenticatedError`, `UnavailableError`, and
+        `InvalidError` where it must be named and is not.
+        """
+        issuer, audience = peek_issuer(token)
+        found = [
+            pair
+            for pair in self._all(OidcProvider)
+            if provider in {"", pair[0].name} and pair[1].matches(issuer, audience)
+        ]
+        if not found:
+            raise UnauthenticatedError("InvalidIdentityToken", NO_PROVIDER)
+        if len(found) > 1:
+            # Whichever came first would be a matter of names, and of what else there is today.
+            raise InvalidError(SEVERAL, field="provider")
+        one, live = found[0]
+        return _login(one, await live.verify(token, access_token=access_token, trace=trace))
+
+    async def try_token(
+        self, token: str, *, access_token: str, provider: str, trace: Trace
+    ) -> Login:
+        """Return whom an ID token vouches for, if it is for the provider of this name.
+
+        `trace` hears of a token for others, too, what is wrong with it. Raises as `take_token`, and
+        `NotFoundError`.
+        """
+        found, live = self._one(OidcProvider, provider)
+        return _login(found, await live.verify(token, access_token=access_token, trace=trace))
 
     async def take_password(
         self, username: str, password: Secret, *, provider: str = "", trace: Trace = no_trace
@@ -217,11 +253,11 @@ class Registry:
             return await live.is_present(name)
         return None
 
-    def list_askable(self) -> Sequence[str]:
-        """Return the ids of the providers that can be asked about their users."""
+    def list_askable(self) -> Sequence[Provider]:
+        """Return the providers that can be asked about their users."""
         return [
-            provider_id
-            for provider_id, held in self._held.items()
+            held.stored.provider
+            for held in self._held.values()
             if isinstance(held.live, LdapProvider)
             or (isinstance(held.live, OidcProvider) and held.live.config.vendor != "")
         ]
@@ -243,9 +279,7 @@ class Registry:
         """Return the provider of this name, or the only one where none is named."""
         found = [pair for pair in self._all(kind) if name in {"", pair[0].name}]
         if len(found) > 1:
-            raise InvalidError(
-                "there are several providers of this kind; name the one", field="provider"
-            )
+            raise InvalidError(SEVERAL, field="provider")
         if not found:
             raise NotFoundError("there is no such identity provider, or it cannot be used")
         return found[0]

@@ -19,6 +19,7 @@ from authz.control.access_keys import KEEP, Keep
 from authz.errors import InvalidError, quote
 from authz.identity.credential import Secret
 from authz.identity.records import (
+    EXTERNAL_SIGN,
     AccessKey,
     Attachment,
     Group,
@@ -108,7 +109,7 @@ def parse_user_change(message: user_service_pb2.UpdateUserRequest) -> UserChange
     user = message.user
     return UserChange(
         name=user.name,
-        status=_changed_status(user.status, "user.status") if "status" in paths else None,
+        status=parse_changed_status(user.status, "user.status") if "status" in paths else None,
         tags=dict(user.tags) if "tags" in paths else None,
     )
 
@@ -122,7 +123,7 @@ def parse_access_key_change(
     return AccessKeyChange(
         id=key.id,
         user_name=key.user_name,
-        status=_changed_status(key.status, "access_key.status") if "status" in paths else None,
+        status=parse_changed_status(key.status, "access_key.status") if "status" in paths else None,
         description=key.description if "description" in paths else None,
         name=key.name if "name" in paths else None,
         policy=key.policy if "policy" in paths else None,
@@ -142,10 +143,11 @@ def parse_expiry(
 def parse_group_status(message: group_service_pb2.UpdateGroupRequest) -> Status:
     """Read what an `UpdateGroupRequest` makes the group's status."""
     parse_mask(message.update_mask, frozenset({"status"}))
-    return _changed_status(message.group.status, "group.status")
+    return parse_changed_status(message.group.status, "group.status")
 
 
-def _changed_status(number: int, field: str) -> Status:
+def parse_changed_status(number: int, field: str) -> Status:
+    """Return the status that an update makes it; raises `InvalidError` for none."""
     status = parse_status(number, field)
     if status is None:
         raise InvalidError("say which status it gets", field=field)
@@ -153,7 +155,7 @@ def _changed_status(number: int, field: str) -> Status:
 
 
 def find_target(message: AnyTargeted) -> tuple[TargetKind, str] | None:
-    """Return the user, group or role a request names, `None` when it names none."""
+    """Return the user, group, role or provider a request names, `None` when it names none."""
     # A set oneof field may be empty text; that is a bad name, not a missing one.
     if message.HasField("user_name"):
         return TargetKind.USER, message.user_name
@@ -161,6 +163,8 @@ def find_target(message: AnyTargeted) -> tuple[TargetKind, str] | None:
         return TargetKind.GROUP, message.group_name
     if message.HasField("role_name"):
         return TargetKind.ROLE, message.role_name
+    if message.HasField("provider_name"):
+        return TargetKind.PROVIDER, message.provider_name
     return None
 
 
@@ -168,10 +172,10 @@ def parse_target(
     message: attachment_service_pb2.AttachPolicyRequest
     | attachment_service_pb2.DetachPolicyRequest,
 ) -> tuple[TargetKind, str]:
-    """Return the user, group or role a request names."""
+    """Return the user, group, role or provider a request names."""
     target = find_target(message)
     if target is None:
-        raise InvalidError("name a user, a group or a role", field="target")
+        raise InvalidError("name a user, a group, a role or a provider", field="target")
     return target
 
 
@@ -195,7 +199,16 @@ def render_user(user: User, account: str) -> user_service_pb2.User:
         tags=user.tags,
         create_time=render_time(user.created_at),
         permissions_boundary=arn_of_policy(user.boundary, account) if user.boundary else "",
+        provider=_provider_of(user),
+        display_name=user.display_name,
+        external_groups=user.external_groups,
+        absent_time=None if user.absent_since is None else render_time(user.absent_since),
     )
+
+
+def _provider_of(record: User | Group) -> str:
+    """Return the name of the provider that vouches for it, empty for none: a provider keeps its name."""
+    return record.name.partition(EXTERNAL_SIGN)[0] if record.provider_id else ""
 
 
 def render_access_key(
@@ -232,6 +245,7 @@ def render_group(group: Group, account: str) -> group_service_pb2.Group:
         arn=group_arn(account, group.name),
         status=STATUSES[group.status],
         create_time=render_time(group.created_at),
+        provider=_provider_of(group),
     )
 
 

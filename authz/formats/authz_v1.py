@@ -21,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 
 from authz.errors import InvalidError, ParseError, quote
 from authz.formats.context_facts import parse_facts
+from authz.identity.jwt import TOKEN_LIMIT
 from authz.policy.decision import Decision, Reason, Verdict
 from authz.policy.request import NO_FACTS, Values
 from authz.wire.authz.v1 import authorization_pb2 as wire
@@ -58,6 +59,7 @@ class PrincipalBy(StrEnum):
     ARN = "principal_arn"
     ACCESS_KEY_ID = "access_key_id"
     ANONYMOUS = "anonymous"
+    BEARER_TOKEN = "bearer_token"  # noqa: S105 - the name of a field
 
 
 class PrincipalRef(NamedTuple):
@@ -65,6 +67,10 @@ class PrincipalRef(NamedTuple):
 
     by: PrincipalBy
     value: str
+
+    def __repr__(self) -> str:
+        shown = "..." if self.by is PrincipalBy.BEARER_TOKEN else repr(self.value)
+        return f"PrincipalRef({self.by.value}={shown})"
 
 
 ANONYMOUS_REF: Final = PrincipalRef(PrincipalBy.ANONYMOUS, "")
@@ -173,8 +179,9 @@ def parse_principal(message: AnyWho, path: str) -> PrincipalRef:
     if field is None or (by := _NAMED_BY.get(field)) is None:
         return _unnamed(message, field, path)
     value: str = getattr(message, field)
-    if not 0 < len(value) <= PRINCIPAL_LIMIT:
-        problem = f"{field} has 1 to {PRINCIPAL_LIMIT} characters, not {len(value)}"
+    limit = TOKEN_LIMIT if by is PrincipalBy.BEARER_TOKEN else PRINCIPAL_LIMIT
+    if not 0 < len(value) <= limit:
+        problem = f"{field} has 1 to {limit} characters, not {len(value)}"
         raise InvalidError(problem, field=f"{path}{field}")
     return PrincipalRef(by, value)
 

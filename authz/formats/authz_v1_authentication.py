@@ -1,9 +1,9 @@
-"""`authz.v1.AuthenticationService` messages ↔ an HTTP request as signatures see it, and whose it is.
+"""`authz.v1.AuthenticationService` messages ↔ a proof of identity, and whose it is.
 
-The caller hands over a request it received, raw; the answer says who signed it. The text must be what was on
-the wire: a path that was decoded and encoded again verifies wrongly, so what can be no raw path is refused here
-with the field's name instead of a puzzling `SignatureDoesNotMatch`. Non-ASCII text in the path is taken as its
-UTF-8 bytes, read as Latin-1, as `identity/http.py` keeps all raw text.
+The caller hands over a token, a certificate, or a request it received, raw; the answer says whose. The text of
+a request must be what was on the wire: a path that was decoded and encoded again verifies wrongly, so what can be
+no raw path is refused here with the field's name instead of a puzzling `SignatureDoesNotMatch`. Non-ASCII text
+in the path is taken as its UTF-8 bytes, read as Latin-1, as `identity/http.py` keeps all raw text.
 
 Not here: verifying (`identity/sigv4.py`), or looking the key up.
 """
@@ -11,11 +11,13 @@ Not here: verifying (`identity/sigv4.py`), or looking the key up.
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from authz.errors import InvalidError, UnauthenticatedError, quote
 from authz.formats.authz_v1 import fill_duration, parse_message, parse_revision
+from authz.formats.client_certificates import CERTIFICATE_LIMIT
 from authz.identity.http import HttpRequest
+from authz.identity.jwt import TOKEN_LIMIT
 from authz.policy.request import Principal, PrincipalKind
 from authz.wire.authz.v1 import authentication_pb2 as wire
 
@@ -34,15 +36,41 @@ _SERVICE: Final = re.compile(r"[a-z0-9-]{1,64}")
 _SCHEMES: Final = frozenset({"", "http", "https"})
 
 
-class SignedRequest(NamedTuple):
-    """A request to authenticate; `services` is empty for those the server is configured for."""
+class AnyProof:
+    """What is to be authenticated; `repr` shows nothing of it.
 
-    request: HttpRequest
-    services: frozenset[str]
-    at_least_revision: int
+    A `request`, or else a `token` or a `certificate` (DER). `services` is empty for those the server is
+    configured for. `accepts_narrowed` tells that the caller understands what is narrowed.
+    """
+
+    __slots__ = (
+        "accepts_narrowed",
+        "at_least_revision",
+        "certificate",
+        "request",
+        "services",
+        "token",
+    )
+
+    def __init__(
+        self,
+        request: HttpRequest | None,
+        *,
+        token: str = "",
+        certificate: bytes = b"",
+        services: frozenset[str],
+        at_least_revision: int,
+        accepts_narrowed: bool,
+    ) -> None:
+        self.request = request
+        self.token = token
+        self.certificate = certificate
+        self.services = services
+        self.at_least_revision = at_least_revision
+        self.accepts_narrowed = accepts_narrowed
 
 
-def parse_authenticate(raw: bytes) -> SignedRequest:
+def parse_authenticate(raw: bytes) -> AnyProof:
     """Read an `AuthenticateRequest`."""
     if len(raw) > REQUEST_BYTES_LIMIT:
         raise InvalidError(
@@ -51,7 +79,20 @@ def parse_authenticate(raw: bytes) -> SignedRequest:
     message = parse_message(wire.AuthenticateRequest, raw)
     services = _parse_services(message.services)
     revision = parse_revision(message.at_least_revision)
-    return SignedRequest(_parse_request(message.request), services, revision)
+    token, certificate = message.bearer_token, message.client_certificate
+    kind = message.WhichOneof("proof")
+    if kind == "bearer_token":
+        _demand(0 < len(token) <= TOKEN_LIMIT, f"1 to {TOKEN_LIMIT} characters", kind)
+    if kind == "client_certificate":
+        _demand(0 < len(certificate) <= CERTIFICATE_LIMIT, f"1 to {CERTIFICATE_LIMIT} bytes", kind)
+    return AnyProof(
+        None if token or certificate else _parse_request(message.request),
+        token=token,
+        certificate=certificate,
+        services=services,
+        at_least_revision=revision,
+        accepts_narrowed=message.accepts_narrowed,
+    )
 
 
 def _parse_services(services: Iterable[str]) -> frozenset[str]:
@@ -131,12 +172,18 @@ KINDS: Final[Mapping[PrincipalKind, wire.PrincipalKind]] = {
 
 
 def render_authentication(
-    principal: Principal, access_key_id: str, revision: int, staleness: float
+    principal: Principal,
+    access_key_id: str,
+    revision: int,
+    staleness: float,
+    *,
+    is_narrowed: bool = False,
 ) -> bytes:
     """Write the `AuthenticateResponse` of a proof that held; `staleness` in seconds."""
     response = wire.AuthenticateResponse(revision=revision)
     fill_duration(response.staleness, staleness)
     response.authentication.access_key_id = access_key_id
+    response.authentication.narrowed = is_narrowed
     fill_principal(response.authentication.principal, principal)
     return response.SerializeToString()
 

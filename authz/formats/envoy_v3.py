@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import code_pb2
 
 from authz.errors import InvalidError, ParseError
+from authz.formats.client_certificates import parse_pem_url_encoded
 from authz.formats.forwarded import FORWARDED_PROTO, find_hop
 from authz.identity.http import HttpRequest
 
@@ -79,6 +80,15 @@ def parse_check(raw: bytes, *, trusted_hops: int = 0) -> EnvoyCheck:
     extensions = attributes.context_extensions
     mapping = extensions.get(MAPPING_EXTENSION, S3_MAPPING)
     return EnvoyCheck(request, mapping)
+
+
+def parse_peer_certificate(raw: bytes) -> bytes:
+    """Return the certificate (DER) of the client whose TLS a `CheckRequest`'s Envoy ended, `b""` without one.
+
+    Only Envoy itself says so (`include_peer_certificate`); no header is read. Raises `ParseError`.
+    """
+    source = external_auth_pb2.CheckRequest.FromString(raw).attributes.source
+    return parse_pem_url_encoded(source.certificate) if source.certificate else b""
 
 
 def _join_lines(lines: Sequence[Any]) -> tuple[dict[str, str], frozenset[str]]:

@@ -9,6 +9,7 @@ A header that becomes a condition value must be signed, where the request is.
 
     name = "orders"
     services = ["orders"]                       # service names a signature's scope may have
+    bearer = ["id_token"]                       # what may be presented instead of a signature; nothing, without
 
     [[route]]
     method = "GET"                              # one, a list, or "*"
@@ -35,6 +36,9 @@ ROUTE_LIMIT: Final = 1_000
 """Most routes in one mapping; they are tried one after the other."""
 PATH_LIMIT: Final = 8_192
 """Longest path and longest query of a request, in characters, that is looked at."""
+BEARER_KINDS: Final = frozenset({"id_token", "session_token"})
+"""What `bearer` may name. A session's token is a word of its own: it travels in URLs that were signed with it,
+where an ID token does not."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _METHOD: Final = re.compile(r"[A-Z]{1,20}")
@@ -47,6 +51,18 @@ _FACT_SOURCE: Final = re.compile(r"(header|query):([A-Za-z0-9._-]+)")
 _RESERVED_FACTS: Final = ("aws:", "jwt:", "ldap:", "saml:", "sts:", "svc:", "s3:")
 # What follows a raw `;` is a parameter of its segment to some servers, and not part of the path.
 _BAD_RAW: Final = re.compile(r"[\x00-\x20\x7f#;\\?]|%2[fF]|%5[cC]")
+
+
+class OtherProofs(NamedTuple):
+    """What the requests of a mapping may present instead of a signature.
+
+    `bearer` are kinds of tokens; `certificates` says whether the client's certificate counts. With
+    `strips_authorization` the `Authorization` header goes no further than here.
+    """
+
+    bearer: frozenset[str]
+    certificates: bool
+    strips_authorization: bool
 
 
 class FactSource(NamedTuple):
@@ -74,10 +90,20 @@ class Route(NamedTuple):
 
 
 class HttpRoutes:
-    """The routes of one mapping: its `name`, and the `services` that a signature may be scoped to."""
+    """The routes of one mapping: its `name`, and the `services` that a signature may be scoped to.
 
-    def __init__(self, name: str, services: frozenset[str], routes: Sequence[Route]) -> None:
+    `proofs` is `None` where nothing but a signature counts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        services: frozenset[str],
+        routes: Sequence[Route],
+        proofs: OtherProofs | None = None,
+    ) -> None:
         self.name = name
+        self.proofs = proofs
         self.services = services
         self._routes = tuple(routes)
 
@@ -204,7 +230,7 @@ def parse_routes(document: Mapping[str, Any]) -> HttpRoutes:
 
 
 def _parse_mapping(document: Mapping[str, Any], at: str) -> HttpRoutes:
-    _only_members(document, {"name", "services", "route"}, at)
+    _only_members(document, _MEMBERS, at)
     name = _text(document, "name", at, _NAME)
     services = _texts(document, "services", at)
     routes = document.get("route")
@@ -214,7 +240,23 @@ def _parse_mapping(document: Mapping[str, Any], at: str) -> HttpRoutes:
         _parse_route(_table(route, f"{at}route[{i}]"), f"{at}route[{i}].")
         for i, route in enumerate(routes)
     ]
-    return HttpRoutes(name, frozenset(services), parsed)
+    return HttpRoutes(name, frozenset(services), parsed, _parse_proofs(document, at))
+
+
+def _parse_proofs(document: Mapping[str, Any], at: str) -> OtherProofs | None:
+    bearer = _texts(document, "bearer", at) if "bearer" in document else []
+    for kind in bearer:
+        if kind not in BEARER_KINDS:
+            known = ", ".join(sorted(BEARER_KINDS))
+            raise ParseError(f"{quote(kind)} is none of {known}", place=f"{at}bearer")
+    certificates = _flag(document, "certificates", at)
+    strips = _flag(document, "strip_authorization", at)
+    if not (bearer or certificates or strips):
+        return None
+    return OtherProofs(frozenset(bearer), certificates, strips)
+
+
+_MEMBERS: Final = {"name", "services", "bearer", "certificates", "strip_authorization", "route"}
 
 
 def _parse_route(table: Mapping[str, Any], at: str) -> Route:
@@ -316,6 +358,13 @@ def _text(
         raise ParseError("a text is expected", place=f"{at}{name}")
     if pattern is not None and pattern.fullmatch(value) is None:
         raise ParseError(f"{quote(value)} does not have the form of a {name}", place=f"{at}{name}")
+    return value
+
+
+def _flag(table: Mapping[str, Any], name: str, at: str) -> bool:
+    value = table.get(name, False)
+    if not isinstance(value, bool):
+        raise ParseError("true or false is expected", place=f"{at}{name}")
     return value
 
 

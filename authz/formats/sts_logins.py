@@ -12,6 +12,7 @@ Sources: AWS STS API reference, `AssumeRoleWithWebIdentity`; MinIO, "Security To
 proof is worth (`federation`), and who gets what (`serving/sts_logins.py`).
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,7 +38,8 @@ CUSTOM_TOKEN: Final = "AssumeRoleWithCustomToken"  # noqa: S105 - an action, no 
 
 PROVIDER_LIMIT: Final = 2_048
 """Longest `ProviderId`, in characters (AWS)."""
-_OF_A_WEBHOOK: Final = ":role/idmp-"
+_OF_A_WEBHOOK: Final = re.compile(r"arn:minio:iam:[^:]*:[^:]*:role/idmp-(.+)")
+"""What MinIO calls the one role of a webhook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,8 @@ class _Common:
     def __init__(self, action: str, parameters: Parameters, account: str) -> None:
         self.action = action
         arn = parameters.take("RoleArn")
-        self.webhook = (arn or "").partition(_OF_A_WEBHOOK)[2]
+        named = _OF_A_WEBHOOK.fullmatch(arn or "")
+        self.webhook = named[1] if named else ""
         self.role_arn = take_role_arn(Parameters({} if arn is None else {"RoleArn": arn}))
         self.name = parameters.take("RoleSessionName") or ""
         if self.role_arn and not self.name:

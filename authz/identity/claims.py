@@ -56,11 +56,18 @@ class ClaimNames:
 
 
 def read_claims(
-    claims: Mapping[str, Any], names: ClaimNames, *, issuer: str, audience: str, expires_at: float
+    claims: Mapping[str, Any],
+    names: ClaimNames,
+    *,
+    issuer: str,
+    audience: str,
+    expires_at: float,
+    issued_at: float | None = None,
 ) -> ExternalIdentity:
     """Return whom verified claims vouch for; raises `UnauthenticatedError`, `IDPRejectedClaim`.
 
-    `audience` is the client id by which the token is for us, `expires_at` its end in epoch seconds.
+    `audience` is the client id by which the token is for us, `issued_at` and `expires_at` its beginning
+    and its end in epoch seconds.
     """
     if len(claims) > CLAIMS_LIMIT:
         raise rejected(f"the identity token has more than {CLAIMS_LIMIT} claims")
@@ -74,6 +81,7 @@ def read_claims(
         tags=tags,
         transitive=transitive,
         source_identity=_read_source_identity(claims),
+        issued_at=issued_at,
         expires_at=expires_at,
         issuer=issuer,
         audience=audience,

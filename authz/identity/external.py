@@ -37,7 +37,8 @@ class ExternalIdentity:
     name), compared by its characters; `display_name` is for people. `groups` are names in the provider,
     canonical and without repetition; `policies` are names of managed policies that the proof itself grants.
     `facts` are identity facts for conditions: lower-cased condition key → values. `tags` become session tags,
-    those in `transitive` pass on. The proof ends at `expires_at` (epoch seconds; `None`: it does not).
+    those in `transitive` pass on. The proof was made at `issued_at`, where it says
+    when, and ends at `expires_at` (epoch seconds; `None`: it does not).
     """
 
     name: str
@@ -48,6 +49,7 @@ class ExternalIdentity:
     tags: Mapping[str, str] = field(default_factory=dict)
     transitive: tuple[str, ...] = ()
     source_identity: str = ""
+    issued_at: float | None = None
     expires_at: float | None = None
     issuer: str = ""
     audience: str = ""

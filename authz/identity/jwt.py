@@ -133,6 +133,11 @@ def check_times(token: Token, now: float) -> float:
     return expires_at
 
 
+def find_issued_at(token: Token) -> float | None:
+    """Return when the token says to be made (epoch seconds), `None` where it does not say."""
+    return _time(token, "iat")
+
+
 def find_keys(token: Token, keys: Collection[VerificationKey]) -> tuple[VerificationKey, ...]:
     """Return the keys the token may be signed with by its `kid`; without one, the only key there could be.
 

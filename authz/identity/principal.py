@@ -45,9 +45,10 @@ _OF_THE_PARENT: Final = frozenset(
         "aws:principaltype",
         "aws:principalaccount",
         "aws:groups",
+        "aws:tokenissuetime",
     }
 )
-"""The facts that say who acts."""
+"""The facts that say who acts, and since when; only a session has the last, and not from itself."""
 
 
 def user_principal(user: User, groups: Iterable[Group], account: str) -> Principal:

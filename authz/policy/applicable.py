@@ -25,8 +25,12 @@ ROOT_ALWAYS_MAY: Final = frozenset(
 """What no resource policy keeps root from, so that nobody locks a bucket for good (AWS, "PutBucketPolicy"), or
 another resource."""
 
-WITHOUT_IDENTITY_POLICIES: Final = (PrincipalKind.ROOT, PrincipalKind.ANONYMOUS)
-"""Whom identity policies do not concern: one needs none, the other has no identity."""
+WITHOUT_IDENTITY_POLICIES: Final = (
+    PrincipalKind.ROOT,
+    PrincipalKind.ANONYMOUS,
+    PrincipalKind.FEDERATED,
+)
+"""Whom identity policies do not concern: one needs none, the others have no identity here."""
 
 # Made for every request to a resource with a policy: looking up an enum's member costs more than the rest.
 _IDENTITY: Final = Layer.IDENTITY

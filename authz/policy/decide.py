@@ -18,7 +18,7 @@ from authz.policy.request import AccessRequest, PrincipalKind
 
 _USER: Final = PrincipalKind.USER
 _ROOT: Final = PrincipalKind.ROOT
-_ANONYMOUS: Final = PrincipalKind.ANONYMOUS
+_STRANGERS: Final = (PrincipalKind.ANONYMOUS, PrincipalKind.FEDERATED)
 _MAY_ASSUME: Final = (PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE)
 
 
@@ -33,7 +33,7 @@ def decide(request: AccessRequest, policies: PolicySet | Applicable) -> Decision
     if (kind := request.principal.kind) is not _USER:
         if kind is _ROOT:
             return ROOT
-        if kind is _ANONYMOUS:
+        if kind in _STRANGERS:
             return NO_MATCH
 
     # 3. The statements about this action and, among many, those that can be about this resource.
@@ -114,7 +114,7 @@ def _decide_layers(request: AccessRequest, applicable: Applicable) -> Decision:
     if kind is _ROOT:
         granted: Decision | None = ROOT
     else:
-        by_identity = None if kind is _ANONYMOUS else _find_allow(request, applicable.identity)
+        by_identity = None if kind in _STRANGERS else _find_allow(request, applicable.identity)
         granted = by_identity or by_resource
     if granted is None:
         return NO_MATCH

@@ -62,9 +62,10 @@ class CompiledPrincipals:
     def naming(self, principal: Principal, *, is_allow: bool) -> Naming:
         """Tell how a statement with this element names `principal`.
 
-        A principal has several names: its account, for a session its role, and its own. `NotPrincipal` spares
-        one from a deny only when it lists all of them, and keeps it from an allow when it lists any (AWS:
-        "you must also specify the account ARN of the not-denied principal").
+        A principal has several names: its account, for a session its role, and its own; who is known by a
+        provider's word alone has the provider's. `NotPrincipal` spares one from a deny only when it lists all
+        of them, and keeps it from an allow when it lists any (AWS: "you must also specify the account ARN of
+        the not-denied principal").
         """
         if not self.negated:
             return self._listed(principal)
@@ -73,11 +74,11 @@ class CompiledPrincipals:
         return Naming.ITSELF if is_about else Naming.NOT
 
     def _listed(self, principal: Principal) -> Naming:
-        if self.has_everyone:
-            return Naming.ITSELF
         kind = principal.kind
-        if kind is PrincipalKind.ANONYMOUS:
-            return Naming.NOT
+        if kind is PrincipalKind.FEDERATED and self._lists_provider_of(principal):
+            return Naming.ROLE
+        if self.has_everyone or kind is PrincipalKind.ANONYMOUS:
+            return Naming.ITSELF if self.has_everyone else Naming.NOT
         if principal.arn in self.arns:
             return Naming.ITSELF if kind is PrincipalKind.ASSUMED_ROLE else Naming.USER
         if self.names and kind is PrincipalKind.USER and principal.name in self.names:
@@ -97,6 +98,8 @@ class CompiledPrincipals:
     def _lists_all_of(self, principal: Principal) -> bool:
         if self.has_everyone:
             return True
+        if principal.kind is PrincipalKind.FEDERATED:
+            return self._lists_provider_of(principal)
         if principal.kind is PrincipalKind.ANONYMOUS or principal.account not in self.accounts:
             return False
         if principal.kind is PrincipalKind.ROOT:

@@ -34,12 +34,14 @@ from authz.serving.admin_requirements import (
     resource_of,
 )
 from authz.serving.call import Call, Method, Methods
-from authz.serving.gate import FindFacts, no_facts
+from authz.serving.gate import FindFacts, no_facts, peer_ip
+from authz.serving.logged_in import is_login
 from authz.wire.authz.admin.v1 import (
     access_key_service_pb2,
     attachment_service_pb2,
     group_service_pb2,
     policy_service_pb2,
+    provider_service_pb2,
     resource_policy_service_pb2,
     role_service_pb2,
     session_service_pb2,
@@ -57,6 +59,7 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
         resource_policy_service_pb2,
         attachment_service_pb2,
         session_service_pb2,
+        provider_service_pb2,
     )
     for service in module.DESCRIPTOR.services_by_name.values()
 )
@@ -65,14 +68,27 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
 Handler = Callable[..., Awaitable[Message]]
 """One method behind the gate: its request → its answer.
 
-Those about the caller, and those of `TAKING_CALLER`, take its `KeyEntry` besides.
+Those about the caller, and those of `TAKING_CALLER`, take its `KeyEntry` besides; those of `TAKING_SOURCE` the
+address that the call comes from, too.
 """
 
 FindBoundary = Callable[[str], Awaitable[str]]
 """A name → the ARN of the permissions boundary of what it names, empty for none and for what is not there."""
 
-TAKING_CALLER: Final = frozenset({f"/{PACKAGE}.ResourcePolicyService/PutResourcePolicy"})
-"""Methods that are something else for root."""
+TAKING_SOURCE: Final = frozenset({f"/{PACKAGE}.ProviderService/TestProvider"})
+"""Methods in which something could be guessed."""
+
+TAKING_CALLER: Final = TAKING_SOURCE | {
+    f"/{PACKAGE}.{method}"
+    for method in (
+        "ResourcePolicyService/PutResourcePolicy",
+        "AccessKeyService/CreateAccessKey",
+        "ProviderService/CreateProvider",
+        "ProviderService/UpdateProvider",
+        "ProviderService/DeleteProvider",
+    )
+}
+"""Methods that are something else for some callers, and those that say in the log who called."""
 
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -133,8 +149,10 @@ class AdminSurface:
                 needs_allow=not is_own,
             )
             self._refuse_widening(caller, request)
-            takes_caller = is_own or path in TAKING_CALLER
-            answer = await (handler(request, caller) if takes_caller else handler(request))
+            arguments: list[object] = [caller] if is_own or path in TAKING_CALLER else []
+            if path in TAKING_SOURCE:
+                arguments.append(peer_ip(call.peer))
+            answer = await handler(request, *arguments)
             return answer.SerializeToString()
 
         return method
@@ -145,7 +163,10 @@ class AdminSurface:
         owner = keys_owner_of(request) if is_lesser else None
         # Compared as the store compares names: no other spelling reaches the owner's keys past this.
         own_arn = caller.owner.principal.arn
-        if owner is not None and fold_name(user_arn(self._account, owner)) == fold_name(own_arn):
+        if owner is None or fold_name(user_arn(self._account, owner)) != fold_name(own_arn):
+            return
+        is_new = request.DESCRIPTOR.name == "CreateAccessKeyRequest"
+        if not (is_new and is_login(caller) and owner == caller.owner.principal.name):
             raise ForbiddenError(
                 "a credential that ends or has a policy of its own may not change its owner's access keys"
             )

@@ -25,6 +25,7 @@ def parse_page(request: Any, limit: int = PAGE_LIMIT) -> PageArguments:
 
 
 def demand_spelling(given: str, stored: str, field: str) -> None:
-    """Refuse a name that is not spelt as it is stored; raises `InvalidError` that shows how it is."""
+    """Refuse a name that is not spelt as it is stored; raises `InvalidError` that shows how it is, in full."""
     if given != stored:
-        raise InvalidError(f"{quote(given)} is spelt {quote(stored)}", field=field)
+        whole = "".join(c if c.isprintable() and c != "`" else "?" for c in stored)
+        raise InvalidError(f"{quote(given)} is spelt `{whole}`", field=field)

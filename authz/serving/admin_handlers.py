@@ -8,7 +8,8 @@ Not here: policies and where they hold (`admin_policy_handlers.py`), and how req
 
 from typing import Final
 
-from authz.control.access_keys import AccessKeys
+from authz.access.entries import KeyEntry
+from authz.control.access_keys import NOTHING_SAID, AccessKeys
 from authz.control.groups import Groups
 from authz.control.policies import Policies
 from authz.control.users import Users
@@ -28,6 +29,7 @@ from authz.formats.admin_v1 import (
 from authz.identity.credential import Secret
 from authz.identity.records import Status
 from authz.serving.admin_fields import demand_spelling, parse_page
+from authz.serving.logged_in import said_of
 from authz.wire.authz.admin.v1 import access_key_service_pb2 as keys_wire
 from authz.wire.authz.admin.v1 import group_service_pb2 as groups_wire
 from authz.wire.authz.admin.v1 import user_service_pb2 as users_wire
@@ -52,6 +54,8 @@ class UserHandlers:
         boundary = request.permissions_boundary
         if boundary:
             await self._demand_policy(boundary, "permissions_boundary")
+        # A provider may spell it otherwise, and the gate has asked about this spelling.
+        demand_spelling(request.name, await self._users.spell(request.name), "name")
         made = await self._users.create(
             request.name, status=status, tags=dict(request.tags), boundary=boundary or None
         )
@@ -68,7 +72,7 @@ class UserHandlers:
         self, request: users_wire.ListUsersRequest
     ) -> users_wire.ListUsersResponse:
         """Return a page of users."""
-        page = await self._users.list(**parse_page(request))
+        page = await self._users.list(provider_name=request.provider, **parse_page(request))
         return users_wire.ListUsersResponse(
             users=[render_user(user, self._account) for user in page.items],
             next_page_token=page.next_page_token,
@@ -134,10 +138,12 @@ class AccessKeyHandlers:
         self._users = users
 
     async def create_access_key(
-        self, request: keys_wire.CreateAccessKeyRequest
+        self, request: keys_wire.CreateAccessKeyRequest, caller: KeyEntry
     ) -> keys_wire.CreateAccessKeyResponse:
-        """Create an access key; the answer shows its secret."""
-        await self._demand_owner(request.user_name)
+        """Create an access key; the answer shows its secret. One of the caller's own is held to its login."""
+        owner = await self._users.get(request.user_name)
+        demand_spelling(request.user_name, owner.name, "user_name")
+        is_own = owner.id == caller.owner.principal.id
         secret = Secret(request.secret_access_key) if request.secret_access_key else None
         made = await self._access_keys.create(
             request.user_name,
@@ -147,6 +153,7 @@ class AccessKeyHandlers:
             name=request.name,
             policy=request.policy,
             expires_at=parse_expiry(request),
+            said=said_of(caller) if is_own else NOTHING_SAID,
         )
         return render_secret(made.value.key, made.value.secret, made.revision)
 
@@ -214,6 +221,7 @@ class GroupHandlers:
     ) -> groups_wire.CreateGroupResponse:
         """Create a group."""
         status = parse_status(request.status, "status") or NEW
+        demand_spelling(request.name, await self._groups.spell(request.name), "name")
         made = await self._groups.create(request.name, status=status)
         group = render_group(made.value, self._account)
         return groups_wire.CreateGroupResponse(group=group, revision=made.revision)
@@ -228,7 +236,7 @@ class GroupHandlers:
         self, request: groups_wire.ListGroupsRequest
     ) -> groups_wire.ListGroupsResponse:
         """Return a page of groups."""
-        page = await self._groups.list(**parse_page(request))
+        page = await self._groups.list(provider_name=request.provider, **parse_page(request))
         return groups_wire.ListGroupsResponse(
             groups=[render_group(group, self._account) for group in page.items],
             next_page_token=page.next_page_token,

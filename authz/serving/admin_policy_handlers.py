@@ -16,6 +16,7 @@ from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.paging import Page
 from authz.control.policies import Policies
+from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
 from authz.control.users import Users
@@ -238,14 +239,16 @@ class AttachmentHandlers:
         users: Users,
         groups: Groups,
         roles: Roles,
+        providers: Providers,
         policies: Policies,
     ) -> None:
         self._attachments = attachments
         self._policies = policies
-        self._targets: dict[TargetKind, Users | Groups | Roles] = {
+        self._targets: dict[TargetKind, Users | Groups | Roles | Providers] = {
             TargetKind.USER: users,
             TargetKind.GROUP: groups,
             TargetKind.ROLE: roles,
+            TargetKind.PROVIDER: providers,
         }
 
     async def attach_policy(
@@ -273,7 +276,7 @@ class AttachmentHandlers:
     async def list_attachments(
         self, request: attachments_wire.ListAttachmentsRequest
     ) -> attachments_wire.ListAttachmentsResponse:
-        """Return a page of the attachments of a user, a group, a role or a policy."""
+        """Return a page of the attachments of a user, a group, a role, a provider or a policy."""
         page = await self._list(request)
         return attachments_wire.ListAttachmentsResponse(
             attachments=[render_attachment(one) for one in page.items],

@@ -21,7 +21,15 @@ from authz.formats.admin_v1 import find_target
 from authz.formats.admin_v1_policies import HolderKind, parse_holder
 from authz.formats.admin_v1_sessions import parse_duration
 from authz.identity.records import TargetKind
-from authz.policy.arn import ANY, canned_policy_arn, group_arn, policy_arn, role_arn, user_arn
+from authz.policy.arn import (
+    ANY,
+    canned_policy_arn,
+    group_arn,
+    identity_provider_arn,
+    policy_arn,
+    role_arn,
+    user_arn,
+)
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.request import Values
 
@@ -34,7 +42,7 @@ CALLER: Final = "caller"
 class Requirement(NamedTuple):
     """What a call needs: AWS's action, MinIO's, and on what.
 
-    `kind` is `user`, `group`, `role` or `policy`; `name` is the request's field that holds the name, by a
+    `kind` is what the ARN says (`user`, `group`, …); `name` is the request's field that holds the name, by a
     dotted path, empty for all of the kind (the ARN ends after its slash, as in AWS). Of kind `resource`, the
     field holds the ARN itself, and all of the kind is `*`. Of kind `caller`, the call is about the credential
     that signed it: it needs no right, only an explicit deny of the action on `*` refuses it, and its handler
@@ -62,6 +70,7 @@ _ARNS: Final = {
     "group": group_arn,
     "role": role_arn,
     "policy": managed_policy_arn,
+    "identity-provider": identity_provider_arn,
     "resource": _arn_itself,
     CALLER: _arn_itself,
 }
@@ -183,6 +192,13 @@ _ATTACHMENTS: Final[Mapping[str, Requirement]] = {
     "DetachPolicy/user_name": Requirement("iam:DetachUserPolicy", _ATTACH, "user", "user_name"),
     "DetachPolicy/group_name": Requirement("iam:DetachGroupPolicy", _ATTACH, "group", "group_name"),
     "DetachPolicy/role_name": Requirement("iam:DetachRolePolicy", None, "role", "role_name"),
+    # All users of a provider are what a group is, to policies that were written without a thought of them, too.
+    "AttachPolicy/provider_name": Requirement(
+        "iam:AttachGroupPolicy", _ATTACH, "identity-provider", "provider_name"
+    ),
+    "DetachPolicy/provider_name": Requirement(
+        "iam:DetachGroupPolicy", _ATTACH, "identity-provider", "provider_name"
+    ),
     "ListAttachments/user_name": Requirement(
         "iam:ListAttachedUserPolicies", "admin:GetUser", "user", "user_name"
     ),
@@ -191,6 +207,9 @@ _ATTACHMENTS: Final[Mapping[str, Requirement]] = {
     ),
     "ListAttachments/role_name": Requirement(
         "iam:ListAttachedRolePolicies", None, "role", "role_name"
+    ),
+    "ListAttachments/provider_name": Requirement(
+        "iam:ListAttachedGroupPolicies", "admin:GetGroup", "identity-provider", "provider_name"
     ),
     "ListAttachments/policy_name": Requirement(
         "iam:ListEntitiesForPolicy", "admin:ListUserPolicies", "policy", "policy_name"
@@ -204,10 +223,35 @@ _SESSIONS: Final[Mapping[str, Requirement]] = {
         "authz:RevokeSessions", "admin:RemoveServiceAccount", "user", "user_name"
     ),
     "RevokeSessions/role_name": Requirement("authz:RevokeSessions", None, "role", "role_name"),
+    "RevokeSessions/provider_name": Requirement(
+        "authz:RevokeSessions", "admin:RemoveServiceAccount", "identity-provider", "provider_name"
+    ),
     # Whose it is stands in a token that nobody has kept: who may end one may end anybody's.
     "RevokeSessions/access_key_id": Requirement(
         "authz:RevokeSessions", "admin:RemoveServiceAccount", "resource"
     ),
+}
+
+# The words for OpenID Connect's providers are those of every kind. To change one is to say anew who its users are:
+# AWS has that for SAML's alone; of OpenID Connect's it replaces thumbprints, and who may do that must not get the
+# whole. All are words of `iam:`, so that "all but `iam:*`" (AWS's PowerUserAccess) hands out none.
+_CONFIGURE: Final = "admin:ConfigUpdate"
+_PROVIDERS: Final[Mapping[str, Requirement]] = {
+    "CreateProvider": Requirement(
+        "iam:CreateOpenIDConnectProvider", _CONFIGURE, "identity-provider", "name"
+    ),
+    "GetProvider": Requirement(
+        "iam:GetOpenIDConnectProvider", _CONFIGURE, "identity-provider", "name"
+    ),
+    "ListProviders": Requirement("iam:ListOpenIDConnectProviders", _CONFIGURE, "identity-provider"),
+    "UpdateProvider": Requirement(
+        "iam:UpdateSAMLProvider", _CONFIGURE, "identity-provider", "provider.name"
+    ),
+    "DeleteProvider": Requirement(
+        "iam:DeleteOpenIDConnectProvider", _CONFIGURE, "identity-provider", "name"
+    ),
+    # Tells what nobody is told who logs in. Neither vocabulary has a word for it.
+    "TestProvider": Requirement("authz:TestProvider", None, "identity-provider", "name"),
 }
 
 _SERVICES: Final = {
@@ -219,6 +263,7 @@ _SERVICES: Final = {
     "ResourcePolicyService": _RESOURCE_POLICIES,
     "AttachmentService": _ATTACHMENTS,
     "SessionService": _SESSIONS,
+    "ProviderService": _PROVIDERS,
 }
 
 REQUIREMENTS: Final[Mapping[str, Requirement]] = {

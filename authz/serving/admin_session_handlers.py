@@ -6,7 +6,10 @@ field of a request can name another parent. Whether a credential may have sessio
 Not here: how requests become values (`formats/admin_v1_sessions.py`), and the same over STS.
 """
 
+from dataclasses import replace
+
 from authz.access.entries import KeyEntry, RoleEntry
+from authz.control.providers import Providers
 from authz.control.roles import Roles
 from authz.control.sessions import Parent, Sessions
 from authz.control.users import Users
@@ -14,6 +17,7 @@ from authz.formats.admin_v1_sessions import parse_duration, render_issued_sessio
 from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
 from authz.policy.request import NO_FACTS
 from authz.serving.admin_fields import demand_spelling
+from authz.serving.logged_in import said_of
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
 from authz.wire.authz.admin.v1 import session_service_pb2 as wire
@@ -22,10 +26,18 @@ from authz.wire.authz.admin.v1 import session_service_pb2 as wire
 class SessionHandlers:
     """The methods of `SessionService`."""
 
-    def __init__(self, sessions: Sessions, users: Users, roles: Roles, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        users: Users,
+        roles: Roles,
+        providers: Providers,
+        metrics: Metrics,
+    ) -> None:
         self._sessions = sessions
         self._users = users
         self._roles = roles
+        self._providers = providers
         self._issued = metrics.sessions_issued
         self._log = get_logger("serving")
 
@@ -34,7 +46,7 @@ class SessionHandlers:
     ) -> wire.CreateSessionResponse:
         """Create a session of the caller; the answer shows its secret and token."""
         issued = await self._sessions.issue(
-            parent_of(caller),
+            own_parent_of(caller),
             duration=parse_duration(request),
             policy=request.policy,
             policy_names=request.policy_names,
@@ -52,7 +64,7 @@ class SessionHandlers:
     async def revoke_sessions(
         self, request: wire.RevokeSessionsRequest
     ) -> wire.RevokeSessionsResponse:
-        """End the sessions of a user or a role, or one session."""
+        """End the sessions of a user or a role, or of all who came by a provider, or one session."""
         if request.HasField("access_key_id"):
             one = await self._sessions.revoke(request.access_key_id)
             return wire.RevokeSessionsResponse(revision=one.revision)
@@ -61,10 +73,21 @@ class SessionHandlers:
             demand_spelling(request.role_name, stored, "role_name")
             of_role = await self._sessions.revoke_role(request.role_name)
             return wire.RevokeSessionsResponse(revision=of_role.revision)
+        if request.HasField("provider_name"):
+            stored = (await self._providers.get(request.provider_name)).name
+            demand_spelling(request.provider_name, stored, "provider_name")
+            of_provider = await self._providers.revoke(request.provider_name)
+            return wire.RevokeSessionsResponse(revision=of_provider.revision)
         stored = (await self._users.get(request.user_name)).name
         demand_spelling(request.user_name, stored, "user_name")
         made = await self._sessions.revoke_user(request.user_name)
         return wire.RevokeSessionsResponse(revision=made.revision)
+
+
+def own_parent_of(caller: KeyEntry) -> Parent:
+    """Return the same for a session of the caller itself, which is told what the caller's login said."""
+    said = said_of(caller)
+    return replace(parent_of(caller), granted=said.granted, facts=said.facts)
 
 
 def parent_of(caller: KeyEntry) -> Parent:

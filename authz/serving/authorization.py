@@ -14,14 +14,14 @@ from time import perf_counter
 from typing import Final
 
 from authz.access.authorizer import Answer, Asked, Authorizer
-from authz.access.entries import KeyEntry
-from authz.access.narrowing import Narrowing
+from authz.access.entries import KeyEntry, UserEntry
 from authz.access.refresher import Refresher
 from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
-from authz.errors import AuthzError, InvalidError, UnavailableError
+from authz.errors import AuthzError, InvalidError, UnauthenticatedError, UnavailableError
 from authz.formats.authz_v1 import (
     Answered,
+    PrincipalBy,
     PrincipalRef,
     Question,
     Unanswered,
@@ -32,6 +32,7 @@ from authz.formats.authz_v1 import (
 )
 from authz.policy.decision import PRINCIPAL_DISABLED, PRINCIPAL_UNKNOWN, Decision
 from authz.policy.request import NO_FACTS, AccessRequest, Context
+from authz.serving.bearer_logins import BearerLogins, Presented, Proven
 from authz.serving.call import Call, Methods
 from authz.serving.errors import render
 from authz.serving.principal_refs import Found, PrincipalRefs, acting_of
@@ -47,7 +48,7 @@ BATCH_ATTEMPTS: Final = 3
 """Rounds of loading before a principal that keeps changing is given up for this batch."""
 
 
-_Decided = tuple[Decision, AccessRequest, Asked, Narrowing | None]
+_Decided = tuple[Decision, AccessRequest, Asked, UserEntry | None]
 """A decision that nobody was told yet: neither counted nor recorded."""
 
 
@@ -57,12 +58,14 @@ class AuthorizationSurface:
     def __init__(
         self,
         refs: PrincipalRefs,
+        bearers: BearerLogins,
         authorizer: Authorizer,
         refresher: Refresher,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._refs = refs
+        self._bearers = bearers
         self._authorizer = authorizer
         self._refresher = refresher
         self._clock = clock
@@ -78,17 +81,45 @@ class AuthorizationSurface:
         started = perf_counter()
         question = parse_authorize(raw)
         if question.at_least_revision <= self._refresher.applied:
-            found = self._refs.find(question.principal)
+            ref = question.principal
+            if ref.by is PrincipalBy.BEARER_TOKEN:
+                return self._authorize_bearer(question, Presented.of_token(ref.value), started)
+            found = self._refs.find(ref)
             if found is not None:
                 return self._answer_one(question, found, started)
         return self._authorize_cold(question, started)
 
     async def _authorize_cold(self, question: Question, started: float) -> bytes:
         await self._refresher.wait_for(question.at_least_revision)
-        found = await self._refs.load(question.principal)
+        ref = question.principal
+        if ref.by is PrincipalBy.BEARER_TOKEN:
+            answer = self._authorize_bearer(question, Presented.of_token(ref.value), started)
+            return answer if isinstance(answer, bytes) else await answer
+        found = await self._refs.load(ref)
         return self._answer_one(question, found, started)
 
-    def _answer_one(self, question: Question, found: Found, started: float) -> bytes:
+    def _authorize_bearer(
+        self, question: Question, presented: Presented, started: float
+    ) -> bytes | Awaitable[bytes]:
+        """Decide for whoever shows a token; one that is refused is nobody's."""
+        try:
+            proven = self._bearers.find(presented)
+        except UnauthenticatedError:
+            return self._answer_one(question, None, started)
+        if proven is not None:
+            return self._answer_one(question, proven, started)
+        return self._authorize_bearer_cold(question, presented, started)
+
+    async def _authorize_bearer_cold(
+        self, question: Question, presented: Presented, started: float
+    ) -> bytes:
+        try:
+            proven = await self._bearers.load(presented)
+        except UnauthenticatedError:
+            return self._answer_one(question, None, started)
+        return self._answer_one(question, proven, started)
+
+    def _answer_one(self, question: Question, found: Found | Proven, started: float) -> bytes:
         age = self._authorizer.check_age()
         decided = perf_counter()
         answer = self.decide(question, found, age)
@@ -162,24 +193,31 @@ class AuthorizationSurface:
                 break
         return found | dict.fromkeys(missing, UnavailableError("the principal is changing"))
 
-    def decide(self, question: Question, found: Found, age: float) -> Answer:
+    def decide(self, question: Question, found: Found | Proven, age: float) -> Answer:
         """Decide `question` for the principal that it names and `found`; counted and recorded."""
         return self._conclude(self._decide(question, found), age)
 
     def _conclude(self, decided: _Decided, age: float) -> Answer:
-        decision, request, asked, own = decided
-        return self._authorizer.conclude(decision, request, asked, age, own)
+        decision, request, asked, acting = decided
+        return self._authorizer.conclude(decision, request, asked, age, acting)
 
-    def _decide(self, question: Question, found: Found) -> _Decided:
-        entry = acting_of(found)
+    def _decide(self, question: Question, found: Found | Proven) -> _Decided:
+        access_key_id = ""
+        if isinstance(found, Proven):
+            entry: UserEntry | None = found.acting
+            access_key_id = found.access_key_id
+        else:
+            entry = acting_of(found)
+            if isinstance(found, KeyEntry):
+                access_key_id = found.id
         principal = entry.principal if entry else self._refs.stranger(question.principal)
         context = Context(principal.facts, NO_FACTS, question.facts, self._clock.now())
         request = AccessRequest(principal, question.action, question.resource, context)
-        asked = Asked(SURFACE, found.id if isinstance(found, KeyEntry) else "")
+        asked = Asked(SURFACE, access_key_id)
         if entry is None:
             decision = PRINCIPAL_UNKNOWN
         elif isinstance(found, KeyEntry) and not found.is_enabled:
             decision = PRINCIPAL_DISABLED
         else:
             decision = self._authorizer.decide(entry, request)
-        return decision, request, asked, None if entry is None else entry.own
+        return decision, request, asked, entry

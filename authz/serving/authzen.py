@@ -13,8 +13,7 @@ from time import perf_counter
 from typing import Final
 
 from authz.access.authorizer import Authorizer
-from authz.access.entries import KeyEntry
-from authz.access.narrowing import Narrowing
+from authz.access.entries import KeyEntry, UserEntry
 from authz.access.refresher import Refresher
 from authz.access.turns import ATTEMPTS
 from authz.clock import Clock
@@ -44,7 +43,7 @@ SURFACE: Final = "authzen"
 
 REQUEST_ID: Final = "x-request-id"
 
-_Decided = tuple[Decision, AccessRequest, str, Narrowing | None]
+_Decided = tuple[Decision, AccessRequest, str, UserEntry | None]
 """A decision that nobody was told yet, with the access key id that was named and what narrows it."""
 
 
@@ -141,16 +140,16 @@ class AuthZen(TokenSurface):
         if entry is None:
             return PRINCIPAL_UNKNOWN, request, "", None
         if not isinstance(found, KeyEntry):
-            return self._authorizer.decide(entry, request), request, "", entry.own
+            return self._authorizer.decide(entry, request), request, "", entry
         decision = (
             self._authorizer.decide(entry, request) if found.is_enabled else PRINCIPAL_DISABLED
         )
-        return decision, request, found.id, entry.own
+        return decision, request, found.id, entry
 
     def _conclude(self, request: HttpRequest, decided: _Decided, age: float) -> Answered:
-        decision, need, access_key_id, own = decided
+        decision, need, access_key_id, acting = decided
         asked = self._asked(request, access_key_id)
-        answer = self._authorizer.conclude(decision, need, asked, age, own)
+        answer = self._authorizer.conclude(decision, need, asked, age, acting)
         return Answered(answer.decision, answer.decision_id)
 
     def _render_error(

@@ -184,7 +184,8 @@ class ExplanationSurface:
         if entry is None or entry.principal.id != who.id:
             now = self._given_now(PRINCIPAL_UNKNOWN)
             return await self._answer(then.request, None, _given(then), now)
-        entry = entry.derived(then.own, who)
+        handle = self._authorizer.granting(entry, then.granted)
+        entry = entry.derived(then.own, who, handle)
         policies = self._authorizer.policies_for(entry, then.request.resource)
         decision = decide(then.request, policies) if entry.is_enabled else PRINCIPAL_DISABLED
         return await self._answer(then.request, policies, _given(then), self._given_now(decision))

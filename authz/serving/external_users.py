@@ -48,14 +48,15 @@ class ExternalUsers:
         self._refresher = refresher
         self._account = account
 
-    async def find(self, login: Login) -> External:
+    async def find(self, login: Login, *, is_news: bool = True) -> External:
         """Return the user that `login` is, known from now on.
 
+        Without `is_news` a user who is known stays as it is stored, whatever the login says of its groups.
         Raises `UnauthenticatedError` when it may not log in or no policy applies to it.
         """
         identity = login.identity
         granted = await self._logins.find_policies(identity.policies)
-        entry = await self._find_entry(login, has_policies=bool(granted))
+        entry = await self._find_entry(login, has_policies=bool(granted), is_news=is_news)
         if not entry.is_enabled:
             raise UnauthenticatedError("AccessDenied", SHUT_OUT)
         if not (granted or entry.handle.ids or entry.handle.deny_only_ids):
@@ -63,7 +64,7 @@ class ExternalUsers:
         facts = login_facts(login, self._account)
         return External(entry, granted, facts, self._acting(entry, granted, facts))
 
-    async def _find_entry(self, login: Login, *, has_policies: bool) -> UserEntry:
+    async def _find_entry(self, login: Login, *, has_policies: bool, is_news: bool) -> UserEntry:
         identity = login.identity
         name = external_name(login.provider_name, identity.name)
         said = Vouched(
@@ -71,8 +72,10 @@ class ExternalUsers:
         )
         for _ in range(LOAD_ATTEMPTS):
             entry = self._principals.find_user(name) or await self._principals.load_user(name)
-            if entry is not None and entry.vouched == said:
-                return entry
+            if entry is not None and entry.vouched is not None:
+                is_same_user = entry.vouched.provider_id == login.provider_id
+                if entry.vouched == said or (is_same_user and not is_news):
+                    return entry
             adopted = await self._logins.adopt(
                 login.provider_id, identity, has_policies=has_policies
             )

@@ -18,8 +18,17 @@ class Federation(Protocol):
     several, `InvalidError` and `NotFoundError`.
     """
 
+    def find_provider(self, token: str) -> str:
+        """Return the id of the provider that an ID token says to be from and for; nothing is verified."""
+        ...
+
     async def take_token(
-        self, token: str, *, access_token: str = "", trace: Trace = no_trace
+        self,
+        token: str,
+        *,
+        access_token: str = "",
+        provider: str = "",
+        trace: Trace = no_trace,
     ) -> Login:
         """Return whom an ID token vouches for."""
         ...

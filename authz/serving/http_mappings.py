@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 from authz.formats.check import Check
-from authz.formats.http_routes import HttpRoutes
+from authz.formats.http_routes import HttpRoutes, OtherProofs
 from authz.formats.s3_http import S3Config, S3Operation, parse_s3
 from authz.formats.s3_xml import render_error, status_of
 from authz.identity.http import HttpRequest
@@ -21,6 +21,8 @@ S3: Final = "s3"
 
 ACCESS_DENIED: Final = "AccessDenied"
 ACCESS_DENIED_TEXT: Final = "Access Denied"
+MISSING_PROOF: Final = "MissingAuthenticationToken"
+MISSING_PROOF_TEXT: Final = "the request needs a proof of who sends it and has none"
 
 
 class Refusal(NamedTuple):
@@ -36,6 +38,8 @@ class HttpMapping(Protocol):
 
     services: frozenset[str]
     """The service names that a signature's scope may have."""
+    proofs: OtherProofs | None
+    """What may be presented instead of a signature; `None`: nothing."""
 
     def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
         """Return what the request needs, at least one check; raises `ParseError` children with a `code`."""
@@ -50,6 +54,7 @@ class S3Mapping:
     """S3 requests."""
 
     services = frozenset({S3})
+    proofs: OtherProofs | None = None
 
     def __init__(self, config: S3Config) -> None:
         self._config = config
@@ -79,6 +84,7 @@ class RoutesMapping:
     def __init__(self, routes: HttpRoutes) -> None:
         self._routes = routes
         self.services = routes.services
+        self.proofs = routes.proofs
 
     def parse(self, request: HttpRequest, proof: Proof | None) -> tuple[Check, ...]:
         """Return what the first route that matches needs; a request that matches none is refused."""
@@ -90,6 +96,28 @@ class RoutesMapping:
         body = b"" if request.method == "HEAD" else json.dumps(document).encode()
         headers = {"content-type": "application/json", "x-authz-decision-id": request_id}
         return Refusal(status_of(code), headers, body)
+
+
+_CHALLENGES: Final = {
+    "ExpiredToken": (401, "invalid_token"),
+    "IDPRejectedClaim": (401, "invalid_token"),
+    "InvalidAccessKeyId": (401, "invalid_token"),
+    "InvalidIdentityToken": (401, "invalid_token"),
+    "InvalidRequest": (400, "invalid_request"),
+    "InvalidToken": (401, "invalid_token"),
+    MISSING_PROOF: (401, ""),
+}
+"""Code → status and error code of RFC 6750, §3.1. What is not here was proved and is refused as it is: another
+token would not help, so nobody is told to get one."""
+
+
+def challenge(refusal: Refusal, code: str) -> Refusal:
+    """Return the answer to a client that presents a token, or could: with what RFC 6750 §3 says to it."""
+    if code not in _CHALLENGES:
+        return refusal
+    status, error = _CHALLENGES[code]
+    said = 'Bearer realm="authz"' + (f', error="{error}"' if error else "")
+    return Refusal(status, {**refusal.headers, "www-authenticate": said}, refusal.body)
 
 
 def server_facts(request: HttpRequest, proof: Proof | None) -> dict[str, Values]:

@@ -2,14 +2,17 @@
 
 Whoever guesses passwords is slowed down by where it comes from and by whom it is after. An account alone is
 slowed least, or anybody could keep its owner out. An attempt counts from its beginning, so that many at once
-are many, and is taken back when it was good, or when nobody could tell.
+are many, and is taken back when it was good, or when nobody could tell. What failed is forgotten little by
+little: among the many who share an address somebody mistypes a password every day.
 
 What is remembered is bounded; when it is full, the oldest is forgotten first. Each replica counts for itself.
 Not here: how a password is verified, and what a login is answered with (`sts_logins.py`).
 """
 
+import unicodedata
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
+from math import ceil, log2
 from typing import Final, NamedTuple
 
 from authz.clock import Clock
@@ -20,7 +23,7 @@ REMEMBERED: Final = 50_000
 NAME_REMEMBERED: Final = 256
 """Characters of a name that are; directories take no longer ones."""
 FORGOTTEN_AFTER: Final = 900.0
-"""Seconds without an attempt after which one is new again."""
+"""Seconds in which as many failures are forgotten as cost nothing."""
 
 
 class Limit(NamedTuple):
@@ -29,10 +32,15 @@ class Limit(NamedTuple):
     free: int
     longest: float
 
-    def delay(self, failures: int) -> float:
+    def delay(self, failures: float) -> float:
         """Return the seconds to wait after so many failures."""
-        over = failures - self.free
+        over = ceil(failures) - self.free
         return 0.0 if over <= 0 else min(self.longest, 2.0 ** min(over - 1, 30))
+
+    def left(self, failures: float, seconds: float) -> float:
+        """Return how many of so many failures still count after this time; more than matter never do."""
+        most = self.free + 1 + ceil(log2(self.longest))
+        return max(0.0, min(failures, most) - seconds * self.free / FORGOTTEN_AFTER)
 
 
 ACCOUNT_AT_SOURCE: Final = Limit(5, 900.0)
@@ -44,7 +52,7 @@ class _Tries:
     __slots__ = ("at", "count")
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = 0.0
         self.at = 0.0
 
 
@@ -77,6 +85,9 @@ class LoginLimits:
         self._remembered = remembered
         self._tries: OrderedDict[Key, _Tries] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._tries)
+
     def begin(self, account: str, source_ip: str) -> Attempt:
         """Let an attempt in; `account` is empty where the proof names none, as is an unknown source.
 
@@ -84,12 +95,13 @@ class LoginLimits:
         """
         now = self._clock.monotonic()
         keys = _keys(account, _network(source_ip))
-        waits = [limit.delay(self._count(key, now)) - self._since(key, now) for key, limit in keys]
-        if max(waits, default=0.0) > 0:
-            raise OverloadedError("too many attempts to log in; wait before the next one")
-        for key, _ in keys:
+        counts = [self._count(key, limit, now) for key, limit in keys]
+        for (key, limit), count in zip(keys, counts, strict=True):
+            if limit.delay(count) > self._since(key, now):
+                raise OverloadedError("too many attempts to log in; wait before the next one")
+        for (key, _), count in zip(keys, counts, strict=True):
             tries = self._tries.setdefault(key, _Tries())
-            tries.count, tries.at = self._count(key, now) + 1, now
+            tries.count, tries.at = count + 1, now
             self._tries.move_to_end(key)
         while len(self._tries) > self._remembered:
             self._tries.popitem(last=False)
@@ -105,9 +117,9 @@ class LoginLimits:
             if tries.count <= 0:
                 del self._tries[key]
 
-    def _count(self, key: Key, now: float) -> int:
+    def _count(self, key: Key, limit: Limit, now: float) -> float:
         tries = self._tries.get(key)
-        return 0 if tries is None or now - tries.at > FORGOTTEN_AFTER else tries.count
+        return 0.0 if tries is None else limit.left(tries.count, now - tries.at)
 
     def _since(self, key: Key, now: float) -> float:
         tries = self._tries.get(key)
@@ -115,7 +127,7 @@ class LoginLimits:
 
 
 def _keys(account: str, source: str) -> tuple[tuple[Key, Limit], ...]:
-    folded = account[:NAME_REMEMBERED].casefold()
+    folded = _fold(account)
     keys: list[tuple[Key, Limit]] = []
     if account:
         keys.append(((folded, ""), ACCOUNT))
@@ -124,6 +136,12 @@ def _keys(account: str, source: str) -> tuple[tuple[Key, Limit], ...]:
     if account and source:
         keys.append(((folded, source), ACCOUNT_AT_SOURCE))
     return tuple(keys)
+
+
+def _fold(account: str) -> str:
+    """Return what spellings of a name have in common that a directory may take for one (RFC 4518)."""
+    text = unicodedata.normalize("NFKC", account[:NAME_REMEMBERED]).casefold()
+    return " ".join(text.split()) or account[:NAME_REMEMBERED]
 
 
 def _network(source_ip: str) -> str:

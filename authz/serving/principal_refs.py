@@ -102,13 +102,15 @@ class PrincipalRefs:
     def stranger(self, ref: PrincipalRef) -> Principal:
         """Return a principal for the record of a question about one that does not exist."""
         by_name = ref.by is PrincipalBy.USER_NAME
-        arn = user_arn(self.account, ref.value) if by_name else ref.value
+        # Whatever a token says, it is in no record.
+        value = "" if ref.by is PrincipalBy.BEARER_TOKEN else ref.value
+        arn = user_arn(self.account, value) if by_name else value
         return Principal(
             arn=arn,
             kind=PrincipalKind.ANONYMOUS,
             account=self.account,
             id="",
-            name=ref.value,
+            name=value,
             facts=NO_FACTS,
         )
 

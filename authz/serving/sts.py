@@ -46,7 +46,7 @@ from authz.formats.sts_logins import LoginRequest
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import CLOCK_SKEW, Proof, find_proof
 from authz.serving.http_surface import HttpAnswer, ReadBody
-from authz.serving.sts_logins import StsLogins
+from authz.serving.sts_logins import ProviderAwayError, StsLogins
 from authz.serving.sts_sessions import SURFACE, Admitted, DeniedError, StsSessions
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
@@ -247,7 +247,7 @@ def _code_of(error: AuthzError, asked: StsRequest | None) -> str:
         return error.code
     if isinstance(error, UnauthenticatedError) and isinstance(asked, LoginRequest):
         return _LOGIN_CODES.get(error.code, "AccessDenied")
-    if isinstance(error, UnavailableError) and isinstance(asked, LoginRequest):
+    if isinstance(error, ProviderAwayError):
         return "IDPCommunicationError"
     if isinstance(error, UnauthenticatedError):
         return _PROOF_CODES.get(error.code, "IncompleteSignature")

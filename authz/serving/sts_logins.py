@@ -18,7 +18,7 @@ from authz.access.roles import Roles
 from authz.clock import Clock
 from authz.control.limits import SESSION_DURATION_DEFAULT
 from authz.control.sessions import AssumedRole, IssuedSession, Parent, Sessions, SessionTags
-from authz.errors import AuthzError, UnauthenticatedError
+from authz.errors import AuthzError, OverloadedError, UnauthenticatedError, UnavailableError
 from authz.formats.aws_query import QueryError
 from authz.formats.sts_logins import (
     CERTIFICATE,
@@ -39,10 +39,14 @@ from authz.policy.request import AccessRequest, Context, Principal, Values
 from authz.serving.external_users import ExternalUsers
 from authz.serving.federation import Federation
 from authz.serving.http_mappings import server_facts
-from authz.serving.login_limits import LoginLimits
+from authz.serving.login_limits import Attempt, LoginLimits
 from authz.serving.sts_sessions import SURFACE, DeniedError, check_size, find_role
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
+
+
+class ProviderAwayError(UnavailableError):
+    """A provider gave no answer; everything of our own is there."""
 
 
 class Proven(NamedTuple):
@@ -108,18 +112,23 @@ class StsLogins:
 
     async def _prove(self, asked: LoginRequest, request: HttpRequest) -> Login:
         kind = _KINDS[asked.action]
-        attempt = self._limits.begin(asked.username, request.source_ip)
+        attempt = self._begin(asked, request)
         try:
             login = await self._take[asked.action](self, asked, request)
         except UnauthenticatedError as error:
             self._metrics.logins.inc((kind, error.code))
             raise
-        except AuthzError:
+        except AuthzError as error:
             # What nobody could tell counts for nothing; an attempt that its client gives up counts.
-            attempt.undo()
-            self._metrics.logins.inc((kind, "unavailable"))
+            if attempt is not None:
+                attempt.undo()
+            if isinstance(error, UnavailableError | OverloadedError):
+                self._metrics.logins.inc((kind, "unavailable"))
+            if isinstance(error, UnavailableError):
+                raise ProviderAwayError(error.message) from None
             raise
-        attempt.succeed()
+        if attempt is not None:
+            attempt.succeed()
         self._metrics.logins.inc((kind, "accepted"))
         ends = login.identity.expires_at
         if ends is not None and ends <= self._clock.now():
@@ -127,9 +136,21 @@ class StsLogins:
             raise UnauthenticatedError("ExpiredToken", "the proof has expired")
         return login
 
+    def _begin(self, asked: LoginRequest, request: HttpRequest) -> Attempt | None:
+        """Let an attempt in, if it comes not too soon. What nobody can guess is not counted.
+
+        Who has a forged or an old token, or a stranger's certificate, has nothing after the next one either;
+        but all who come from the address of a client that goes on trying would have to wait for it.
+        """
+        if asked.action not in _GUESSED:
+            return None
+        return self._limits.begin(asked.username, request.source_ip)
+
     async def _take_token(self, asked: LoginRequest, _: HttpRequest) -> Login:
         return await self._federation.take_token(
-            asked.token.reveal(), access_token=asked.access_token.reveal()
+            asked.token.reveal(),
+            access_token=asked.access_token.reveal(),
+            provider=asked.provider,
         )
 
     async def _take_password(self, asked: LoginRequest, _: HttpRequest) -> Login:
@@ -276,6 +297,10 @@ _KINDS: Final = {
     CUSTOM_TOKEN: "webhook",
 }
 """Action → the kind of provider that takes its proof, for metrics."""
+
+
+_GUESSED: Final = frozenset({LDAP_IDENTITY, CUSTOM_TOKEN})
+"""The actions whose proof people make up, and others may guess: a password, and a token of any kind."""
 
 
 def _facts(asked: LoginRequest) -> dict[str, Values]:

@@ -28,7 +28,7 @@ from authz.identity.session import TOKEN_LIMIT
 from authz.identity.sigv4 import Proof
 from authz.policy.arn import ANY, role_arn
 from authz.policy.request import AccessRequest, Context, Principal, Values
-from authz.serving.admin_session_handlers import parent_of
+from authz.serving.admin_session_handlers import own_parent_of, parent_of
 from authz.serving.http_mappings import server_facts
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
@@ -109,7 +109,7 @@ class StsSessions:
             raise DeniedError(need, denied.decision_id)
         check_size(asked.policy)
         issued = await self._sessions.issue(
-            parent_of(admitted.credential),
+            own_parent_of(admitted.credential),
             duration=self._duration(asked),
             policy=asked.policy,
             policy_names=asked.policy_names,

@@ -121,6 +121,7 @@ class Metrics(Collector):
         self.registry.register(self)
         self._add_costs()
         self._add_answers()
+        self._add_providers()
         self._add_state()
         self._add_records()
 
@@ -181,6 +182,14 @@ class Metrics(Collector):
             "Sessions that STS was asked for and did not issue, by action and AWS error code.",
             ["action", "code"],
         )
+        self.internal_errors = Counter(
+            "authz_internal_errors_total",
+            "Faults of this service itself; each is logged.",
+            ["surface"],
+        )
+
+    def _add_providers(self) -> None:
+        """Define what identity providers were asked, and said."""
         self.provider_seconds = Histogram(
             "authz_provider_request_duration_seconds",
             "What identity providers were asked, by provider and outcome: a status class, a login's end, or why"
@@ -192,10 +201,22 @@ class Metrics(Collector):
             "Proofs that providers were to take, by kind and outcome (accepted, unavailable, AWS error code).",
             ["kind", "outcome"],
         )
-        self.internal_errors = Counter(
-            "authz_internal_errors_total",
-            "Faults of this service itself; each is logged.",
-            ["surface"],
+        self.provider_users_checked = Counter(
+            "authz_provider_users_checked_total",
+            "Users that providers were asked about on schedule, by provider and outcome (present, absent,"
+            " unusable, unanswered).",
+            ["provider", "outcome"],
+        )
+        self.provider_check_failures = Counter(
+            "authz_provider_check_failures_total",
+            "Rounds of questions about a provider's users that were not answered to the end.",
+            ["provider"],
+        )
+        self.provider_checked = Gauge(
+            "authz_provider_checked_time_seconds",
+            "When this replica last asked a provider about all its users, since the epoch; of replicas the"
+            " newest counts.",
+            ["provider"],
         )
 
     def _add_state(self) -> None:
@@ -231,6 +252,13 @@ class Metrics(Collector):
         self.watch_restarts = Counter(
             "authz_watch_restarts_total",
             "Times the connection that hears of changes was opened again.",
+        )
+        self.session_trail_written = Counter(
+            "authz_session_trail_written_total", "Sessions written to the trail of those issued."
+        )
+        self.session_trail_dropped = Counter(
+            "authz_session_trail_dropped_total",
+            "Sessions missing from the trail because its queue was full or the database away.",
         )
         self.database_errors = Counter(
             "authz_database_errors_total",

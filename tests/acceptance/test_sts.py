@@ -196,7 +196,7 @@ def test_refusals_come_in_aws_words(stack: Stack, alice: PolicyUser, sts: Sts) -
     tags = [{"Key": "team", "Value": "red"}]
     assert code(sts.assume_role, **named, Tags=tags) == ("InvalidParameterValue", 400)
     federation = code(sts.assume_role_with_web_identity, **named, WebIdentityToken="a.b.c")
-    assert federation == ("InvalidAction", 400)
+    assert federation == ("InvalidIdentityToken", 400)
     wrong = client(stack, "sts", (alice.credential[0], "wrong-secret-wrong-secret"))
     assert code(wrong.get_caller_identity) == ("SignatureDoesNotMatch", 403)
     unknown = client(stack, "sts", ("AKIANONENONENONENONE", "wrong-secret-wrong-secret"))

@@ -261,6 +261,17 @@ async def test_a_renamed_user_is_found_under_its_new_name_only(world):
     assert (await world.key(key_id)).owner.principal.arn.endswith(":user/alicia")
 
 
+@pytest.mark.parametrize("name", ["\u00df" * 128, "\u0130" * 128, "\ufb03" * 128])
+async def test_a_name_that_grows_when_it_is_folded_is_found_like_any(world, name):
+    await world.control.users.create(name)
+    await world.control.roles.create(name, trust())
+    await world.settle()
+    for _ in range(2):
+        assert (await world.user(name)).principal.name == name
+        assert (await world.role(name)).principal.name == name
+    assert world.source.calls["find_user"] == world.source.calls["find_role"] == 1
+
+
 async def test_a_renamed_group_is_seen_in_its_members_facts(world):
     await make_key(world)
     await world.control.groups.create("staff")

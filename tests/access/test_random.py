@@ -3,11 +3,15 @@
 import asyncio
 import random
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
+from authz.control.providers import ProviderChange
+from authz.control.sessions import Parent
 from authz.errors import AuthzError
+from authz.identity.external import ExternalIdentity, ProviderKind
 from authz.identity.records import Status, TargetKind
 from tests.access.world import ACCOUNT, World, bucket_policy, following, policy, trust
 
@@ -15,13 +19,18 @@ USERS = ["u0", "u1", "u2"]
 KEYS = ["KEY0", "KEY1", "KEY2"]
 GROUPS = ["g0", "g1"]
 ROLES = ["r0", "r1"]
+PROVIDERS = ["i0", "i1"]
+VOUCHED = ["i0=v0", "i0=v1", "i1=v0"]
+VOUCHED_GROUPS = ["i0=g0", "i1=g0"]
+EVERYBODY = USERS + VOUCHED
 POLICIES = ["p0", "p1", "p2"]
 ACTIONS = ["s3:GetObject", "s3:PutObject"]
 BUCKETS = ["arn:aws:s3:::b", "arn:aws:s3:::c"]
 RESOURCES = ["arn:aws:s3:::b/x", "arn:aws:s3:::b/y", "arn:aws:s3:::c/x"]
-KINDS = [TargetKind.USER, TargetKind.GROUP, TargetKind.ROLE]
+KINDS = list(TargetKind)
 STATUSES = list(Status)
-ROUNDS, WRITES = 5, 12
+ROUNDS, WRITES = 5, 16
+STRANGER = Parent(principal_id="AIDASTRANGER", expires_at=None, is_narrowed=False, is_session=False)
 
 
 def a_document(rng) -> str:
@@ -40,10 +49,11 @@ async def a_write(rng, world) -> None:
     """Do something at random; that it is refused is fine too."""
     control, of_resources = world.control, world.resource_policies
     bucket = rng.choice(BUCKETS)
-    user, group, name = rng.choice(USERS), rng.choice(GROUPS), rng.choice(POLICIES)
+    user, name = rng.choice(EVERYBODY), rng.choice(POLICIES)
+    group = rng.choice(GROUPS + VOUCHED_GROUPS)
     kind = rng.choice(KINDS)
-    role = rng.choice(ROLES)
-    target = {TargetKind.USER: user, TargetKind.GROUP: group, TargetKind.ROLE: role}[kind]
+    role, provider = rng.choice(ROLES), rng.choice(PROVIDERS)
+    target = dict(zip(TargetKind, (user, group, role, provider), strict=True))[kind]
     key, status = rng.choice(KEYS), rng.choice(STATUSES)
     writes = [
         (4, lambda: control.users.create(user)),
@@ -78,6 +88,12 @@ async def a_write(rng, world) -> None:
         (1, lambda: control.access_keys.delete(key)),
         (3, lambda: control.users.put_boundary(user, name)),
         (1, lambda: control.users.delete_boundary(user)),
+        (4, lambda: control.providers.create(provider, ProviderKind.OIDC, "{}")),
+        (3, lambda: control.providers.update(provider, ProviderChange(status=status))),
+        (1, lambda: control.providers.delete(provider)),
+        (1, lambda: control.providers.revoke(provider)),
+        (8, lambda: log_in(rng, world)),
+        (1, lambda: be_absent(world, rng.choice(VOUCHED))),
         (4, lambda: of_resources.put(bucket, a_bucket_policy(rng, bucket))),
         (2, lambda: of_resources.delete(bucket)),
     ]
@@ -98,7 +114,29 @@ async def issue_session(rng, world, user) -> None:
 
 async def issue_role_session(rng, world, role) -> None:
     world.control.clock.advance(1.0)
-    world.issued.append(await world.assumed(role))
+    provider = rng.choice([None, *(await world.control.providers.list()).items])
+    caller = STRANGER if provider is None else replace(STRANGER, provider=provider.id)
+    world.issued.append(await world.assumed(role, caller))
+
+
+async def log_in(rng, world) -> None:
+    """Let somebody log in, and remember the session that follows."""
+    control = world.control
+    control.clock.advance(1.0)
+    provider, _, name = rng.choice(VOUCHED).partition("=")
+    provider_id = (await control.providers.get(provider)).id
+    identity = ExternalIdentity(
+        name=name, groups=tuple(rng.sample(["g0", "g1"], rng.randint(0, 2)))
+    )
+    user = (await control.logins.adopt(provider_id, identity, has_policies=True)).value
+    granted = await control.logins.find_policies(rng.sample(POLICIES, rng.randint(0, 2)))
+    parent = replace(STRANGER, principal_id=user.id, provider=provider_id, granted=granted)
+    narrowed = rng.choice([{}, {}, {"policy": a_document(rng)}])
+    world.issued.append(await control.sessions.issue(parent, **narrowed))
+
+
+async def be_absent(world, name) -> None:
+    await world.control.logins.set_absent(await world.control.users.get(name))
 
 
 def a_trust(rng) -> str:
@@ -118,7 +156,7 @@ async def keep_asking(rng, world) -> None:
         if rng.random() < 0.3:
             world.refresher.hint(0)
         try:
-            entry = await world.user(rng.choice(USERS))
+            entry = await world.user(rng.choice(EVERYBODY))
             key = await world.key(rng.choice(KEYS))
             role = await world.role(rng.choice(ROLES))
             if entry is not None:
@@ -136,12 +174,12 @@ async def keep_asking(rng, world) -> None:
 async def verdicts(world, issued) -> dict:
     """Return everything that memory says, about everybody."""
     said = {"nobody": said_of(world, world.anonymous), "root": said_of(world, world.root.owner)}
-    for name in USERS:
+    for name in EVERYBODY:
         said[name] = said_of(world, await world.user(name))
     for key_id in KEYS:
         key = await world.key(key_id)
         said[key_id] = key and (key.is_enabled, said_of(world, key.acting))
-    for name, user in product(ROLES, USERS):
+    for name, user in product(ROLES, EVERYBODY):
         role, entry = await world.role(name), await world.user(user)
         decision = entry and world.decide_trust(entry, role)
         said[name, user] = role and decision and (role.principal.id, decision.verdict)

@@ -51,6 +51,10 @@ class Run:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
+    @staticmethod
+    def json_of(result):
+        return json.loads(result.stdout)
+
     def ok(self, *arguments, **options):
         result = self(*arguments, **options)
         assert result.exit_code == 0, result.output

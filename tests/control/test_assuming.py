@@ -149,3 +149,24 @@ async def test_tags_that_make_too_long_a_token_are_refused(control: Control) -> 
 async def test_a_policy_that_means_nothing_is_refused(control: Control) -> None:
     with pytest.raises(ParseError):
         await control.sessions.assume(ROLE, ALICE, name="s1", policy="{")
+
+
+async def test_what_a_login_said_goes_along_and_its_tags_only_where_they_pass_on(
+    control: Control,
+) -> None:
+    said = {"jwt:sub": ("ann",), TEAM: ("blue",), "aws:principaltag/cost": ("1",)}
+    caller = replace(ALICE, is_session=True, provider="AIDPCORP", granted=("ANPA1",), facts=said)
+    session = (await control.sessions.assume(ROLE, caller, name="s1")).session
+    assert (session.provider, session.granted) == ("AIDPCORP", ())
+    assert session.facts == {"jwt:sub": ("ann",)}
+    passing = replace(caller, tags={"team": "blue"})
+    session = (await control.sessions.assume(ROLE, passing, name="s1")).session
+    assert session.facts == {"jwt:sub": ("ann",), TEAM: ("blue",)}
+    assert session.transitive == ("team",)
+
+
+async def test_a_session_of_ones_own_keeps_what_the_login_said(control: Control) -> None:
+    said = {"jwt:sub": ("ann",), TEAM: ("blue",)}
+    parent = replace(ALICE, provider="AIDPCORP", granted=("ANPA1",), facts=said)
+    session = (await control.sessions.issue(parent)).session
+    assert (session.provider, session.granted, session.facts) == ("AIDPCORP", ("ANPA1",), said)

@@ -9,7 +9,10 @@ from authz.identity.credential import (
     SECRET_BYTES,
     Secret,
     check_access_key_id,
+    check_external_name,
+    check_known_name,
     check_name,
+    check_provider_name,
     check_secret,
     is_access_key_id,
     make_access_key_id,
@@ -74,6 +77,64 @@ def test_these_are_no_names(name: str) -> None:
         check_name(name, field="user.name")
     assert refused.value.field == "user.name"
     assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize("name", ["a", "0", "keycloak", "ad.corp-1_x", "x" * 63])
+def test_these_are_names_of_providers(name: str) -> None:
+    check_provider_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "A", "-a", ".a", "_a", "a=b", "a b", "a\n", "\na", "a\0", "x" * 64, "\u0430", "\u212a", "\u0661",
+     "a/b", "a*"],
+)  # fmt: skip
+def test_these_are_no_names_of_providers(name: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_provider_name(name, field="provider")
+    assert refused.value.field == "provider"
+    assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        " ",
+        "cn=a,dc=b",
+        "=",
+        "x" * 1024,
+        "\u00e9" * 512,
+        "\U0001f600" * 256,
+        "a/b",
+        "*",
+        "${x}",
+        "'\"\\",
+    ],
+)
+def test_these_are_names_that_a_provider_may_give(name: str) -> None:
+    check_external_name(name)
+    check_known_name(f"corp={name}")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * 1025, "\u00e9" * 513, "\U0001f600" * 257, "a\0b", "a\nb", "a\x7fb", "a\u200bb", "a\u202eb", "a\ud800b", "a\u2028b"],
+)  # fmt: skip
+def test_these_are_no_names_that_a_provider_may_give(name: str) -> None:
+    for check, text in ((check_external_name, name), (check_known_name, f"corp={name}")):
+        with pytest.raises(InvalidError) as refused:
+            check(text, field="user")
+        assert refused.value.field == "user"
+        assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["=", "=a", "A=a", "a b=c", "a,b=c", "\u212a=a", "\u00e9=a", " a=b"]
+)
+def test_nobody_known_has_a_provider_that_cannot_be(name: str) -> None:
+    with pytest.raises(InvalidError):
+        check_known_name(name)
 
 
 @pytest.mark.parametrize(

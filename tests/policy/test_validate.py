@@ -47,6 +47,20 @@ def an_action(action, resource=OBJECTS, effect="Allow"):
 
 READ = an_action("s3:GetObject")
 ALICE = {"AWS": "arn:aws:iam::123456789012:user/alice"}
+IDP = {"Federated": "arn:aws:iam::123456789012:oidc-provider/idp.example.com/realms/x"}
+DIRECTORY = {"Federated": "arn:aws:iam::123456789012:identity-provider/corp"}
+LOGIN = "sts:AssumeRoleWithWebIdentity"
+BLUE = {"StringEquals": {"idp.example.com/realms/x:sub": "blue"}}
+
+
+def a_trust(principal, action=LOGIN, condition=None, effect="Allow"):
+    statement = {"Effect": effect, "Principal": principal, "Action": action}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def trust_ids(*statements):
+    return ids(*statements, kind=PolicyKind.TRUST)
+
 
 SPEAKS = {
     "AZ002": lambda: ids(READ, version=None),
@@ -122,6 +136,10 @@ SPEAKS = {
     "AZ407": lambda: ids(a_grant({"Service": "ec2.amazonaws.com"}), kind=PolicyKind.RESOURCE),
     "AZ408": lambda: ids(a_grant({"AWS": "arn:aws:iam::123456789012:group/a"}), kind=PolicyKind.RESOURCE),
     "AZ409": lambda: ids(a_grant({"AWS": ["*", "123456789012"]}), kind=PolicyKind.RESOURCE),
+    "AZ410": lambda: trust_ids(a_trust({"Federated": "accounts.google.com"}, condition=BLUE)),
+    "AZ411": lambda: trust_ids(a_trust(IDP, "sts:AssumeRole", BLUE)),
+    "AZ412": lambda: trust_ids(a_trust(IDP)),
+    "AZ413": lambda: trust_ids(a_trust("*")),
     "AZ501": lambda: ids(an_action("iam:*", "*")),
     "AZ502": lambda: ids(an_action("iam:PassRole", "*")),
     "AZ503": lambda: ids(an_action("iam:CreatePolicyVersion", "*")),
@@ -296,3 +314,97 @@ def test_a_trust_policy_is_about_its_one_role():
         assert ids(trust | resource, kind=kind) == expected
     denial = {**trust, "Effect": "Deny"}
     assert ids(denial, kind=PolicyKind.TRUST) == set()
+
+
+@pytest.mark.parametrize(
+    ("principal", "action", "condition"),
+    [
+        (IDP, LOGIN, BLUE),
+        (IDP, [LOGIN, "sts:TagSession"], {"StringLike": {"idp.example.com/realms/x:aud": "app-*"}}),
+        (IDP, LOGIN, {"ForAnyValue:StringEquals": {"jwt:roles": "reader"}}),
+        (IDP, "sts:AssumeRoleWithClientGrants", {"StringEquals": {"aws:RequestTag/team": "blue"}}),
+        (DIRECTORY, "sts:AssumeRoleWithLDAPIdentity", {"StringEquals": {"ldap:department": "it"}}),
+        (DIRECTORY, "sts:AssumeRoleWithCertificate", {"StringEquals": {"jwt:sub": "build"}}),
+        (DIRECTORY, "sts:AssumeRoleWithCustomToken", {"StringEquals": {"sts:SourceIdentity": "a"}}),
+    ],
+)
+def test_a_provider_trusted_with_its_login_for_somebody_is_as_it_should_be(
+    principal, action, condition
+):
+    assert trust_ids(a_trust(principal, action, condition)) == set()
+    # A deny is for everybody rightly.
+    assert trust_ids(a_trust(principal, action, effect="Deny")) == set()
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"aws:SourceIp": "192.0.2.1"}},
+        {"Null": {"jwt:sub": "false"}},
+        {"StringEquals": {"jwt:iss": "https://idp.example.com/realms/x"}},
+        {"StringEquals": {"idp.example.com/realms/x:iss": "https://idp.example.com/realms/x"}},
+    ],
+)
+def test_what_a_provider_says_of_everybody_tells_nobody_apart(condition):
+    assert "AZ412" in trust_ids(a_trust(IDP, condition=condition))
+
+
+@pytest.mark.parametrize(
+    "principal", ["*", ALICE, {"AWS": "123456789012"}, {"Service": "ec2.amazonaws.com"}]
+)
+@pytest.mark.parametrize("action", [LOGIN, "STS:assumerolewithldapidentity"])
+def test_a_login_is_allowed_to_no_other_kind_of_principal(principal, action):
+    found = trust_ids(a_trust(principal, action))
+    assert "AZ413" in found
+    assert "AZ401" not in found
+    assert "AZ413" not in trust_ids(a_trust(principal, action, effect="Deny"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saml-provider/x", "oidc-provider/", "identity-provider/A", "identity-provider/a/b", "user/alice",
+    ],
+)  # fmt: skip
+def test_other_arns_are_of_no_provider(name):
+    arn = f"arn:aws:iam::123456789012:{name}"
+    assert "AZ410" in trust_ids(a_trust({"Federated": [IDP["Federated"], arn]}, condition=BLUE))
+    assert "AZ410" in ids(a_grant({"Federated": arn}), kind=PolicyKind.RESOURCE)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "idp.example.com/realms/x:sub", "idp.example.com:8443/x:team", "accounts.google.com:aud",
+        "idp.example.com:https://example.com/role", "token.actions.githubusercontent.com:repository",
+        "jwt:anything", "jwt:https://example.com/groups", "jwt:cognito:groups", "ldap:department",
+        "aws:FederatedProvider", "aws:SourceIdentity", "ldap:username", "jwt:preferred_username",
+    ],
+)  # fmt: skip
+def test_what_logins_say_is_known_and_set_for_every_action(key):
+    found = ids(a_condition("StringEquals", key, "x"))
+    assert found.isdisjoint({"AZ301", "AZ302", "AZ303", "AZ304", "AZ305", "AZ307"})
+    assert "AZ308" not in ids(a_condition("StringEquals", key, "x", effect="Deny"))
+    assert found.isdisjoint({"AZ326", "AZ327"})
+    of_variable = ids(an_action("s3:GetObject", f"arn:aws:s3:::b/${{{key}}}/*"))
+    assert of_variable.isdisjoint({"AZ326", "AZ327", "AZ328"})
+
+
+@pytest.mark.parametrize("operator", ["Bool", "NumericEquals", "ForAnyValue:StringEquals"])
+def test_a_claim_may_be_of_any_type_and_number(operator):
+    for key in ("jwt:email_verified", "idp.example.com:level", "ldap:department"):
+        found = ids(a_condition(operator, key, "1" if operator == "NumericEquals" else "true"))
+        assert found.isdisjoint({"AZ305", "AZ306", "AZ309", "AZ310"})
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("aws:Usrname", "AZ301"), ("s3:prefx", "AZ301"), ("sts:ExternalIdd", "AZ301"), ("aws:PrincipalTagg/a:b", "AZ301"),
+        ("kms:EncryptionContex:app", "AZ301"), ("orders:Region", "AZ302"), ("svc:x", "AZ301"),
+        # A host without a dot could be a service's name, so its claims have no keys of their own.
+        ("localhost:8080:sub", "AZ307"), ("keycloak/realms/x:sub", "AZ307"), ("jwt:address", "AZ307"),
+    ],
+)  # fmt: skip
+def test_slips_in_keys_are_still_found(key, expected):
+    assert expected in ids(a_condition("StringEquals", key, "x"))

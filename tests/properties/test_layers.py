@@ -18,7 +18,7 @@ from authz.policy.compile import (
     compile_policy_set,
     compile_resource_policy,
 )
-from authz.policy.decide import decide, decide_trust
+from authz.policy.decide import decide, decide_federated_trust, decide_trust
 from authz.policy.decision import Layer, Reason, Verdict
 from authz.policy.explain import explain
 from authz.policy.request import AccessRequest, Principal, PrincipalKind
@@ -39,11 +39,12 @@ IDS = (
     *(f"arn:aws:sts::{ACCOUNTS[0]}:assumed-role/{rest}" for rest in ("a/a", "a/a", "a/b")),
 )  # fmt: skip
 LAYERS = ("boundary", "service_account")
+KINDS = (*PrincipalKind, PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE)
 
 
 @st.composite
-def principals(draw: st.DrawFn) -> tuple[Principal, Who]:
-    kind = draw(st.sampled_from((*PrincipalKind, PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE)))
+def principals(draw: st.DrawFn, kinds: tuple[PrincipalKind, ...] = KINDS) -> tuple[Principal, Who]:
+    kind = draw(st.sampled_from(kinds))
     account = draw(st.sampled_from(ACCOUNTS))
     name, session = draw(st.sampled_from(NAMES)), draw(st.sampled_from(NAMES))
     role, provider = "", draw(st.sampled_from(("", *PROVIDERS)))
@@ -56,7 +57,10 @@ def principals(draw: st.DrawFn) -> tuple[Principal, Who]:
         role, name = f"arn:aws:iam::{account}:role/{path}{name}", session
     elif kind is PrincipalKind.ANONYMOUS:
         arn = name = account = ""
-    facts = {"aws:federatedprovider": (provider,)} if provider and role else {}
+    elif kind is PrincipalKind.FEDERATED:
+        arn, account = provider, ""
+    vouched = {PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE, PrincipalKind.FEDERATED}
+    facts = {"aws:federatedprovider": (provider,)} if provider and kind in vouched else {}
     known = "" if "/x/" not in role and draw(st.booleans()) else role
     principal = Principal(
         arn=arn, kind=kind, account=account, id="i", name=name, facts=facts, role=known
@@ -176,6 +180,46 @@ def test_whom_a_role_trusts_agrees_with_the_reference_evaluator(indexing, given_
             )
             decision = decide_trust(asked_by(principal, request), applicable)
             assert decision.verdict == expected, (given_, who, decision)
+
+
+federated = principals((PrincipalKind.FEDERATED,))
+trusts = st.lists(documents_of(resource_statements()), max_size=3)
+
+
+@pytest.mark.parametrize("indexing", INDEXINGS)
+@deterministic
+@given(trusts, st.lists(st.tuples(federated, requests()), min_size=1, max_size=4))
+def test_whom_a_role_trusts_on_a_providers_word_agrees_with_the_reference_evaluator(
+    indexing, listed, asked
+):
+    with indexed(indexing):
+        trust = compile_all(listed, Layer.RESOURCE_POLICY, compile_resource_policy)
+        for (principal, who), request in asked:
+            expected = evaluator.evaluate_federated_trust(
+                listed, who, request.action, request.resource, request.context.find
+            )
+            decision = decide_federated_trust(asked_by(principal, request), trust)
+            assert decision.verdict == expected, (listed, who, decision)
+
+
+@deterministic
+@given(trusts, federated, requests())
+def test_a_trust_policy_that_names_no_provider_of_theirs_lets_nobody_in(listed, who, request_):
+    principal, known = who
+    kept = [
+        {**document, "Statement": statements_}
+        for document in listed
+        if (
+            statements_ := [
+                one
+                for one in document["Statement"]
+                if ("Federated", known.provider)
+                not in evaluator.listed_ids(one.get("Principal", {}))
+            ]
+        )
+    ]
+    trust = compile_all(kept, Layer.RESOURCE_POLICY, compile_resource_policy)
+    assert not decide_federated_trust(asked_by(principal, request_), trust).is_allowed
 
 
 @deterministic

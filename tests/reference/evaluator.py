@@ -26,7 +26,9 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Who:
-    """Who asks: `Account` (root), `User`, `AssumedRole` or `Anonymous`, with every name it has."""
+    """Who asks: `Account` (root), `User`, `AssumedRole`, `FederatedUser` (who is known by a provider's word
+    alone) or `Anonymous`, with every name it has.
+    """
 
     type: str
     arn: str = ""
@@ -124,6 +126,26 @@ def evaluate_trust(given: Documented, who: Who, action: str, resource: str, find
     return "ALLOWED" if may else "IMPLICITLY_DENIED"
 
 
+def evaluate_federated_trust(
+    trust: Documents, who: Who, action: str, resource: str, find: Find
+) -> str:
+    """Return whether a role may be assumed on a provider's word: its trust policy alone says, by the provider."""
+    for effect, verdict in (("Deny", "EXPLICITLY_DENIED"), ("Allow", "ALLOWED")):
+        for document in trust:
+            for statement in as_list(document["Statement"]):
+                is_about = statement["Effect"] == effect and applies(
+                    statement, document.get("Version", "2008-10-17"), action, resource, find
+                )
+                if not is_about:
+                    continue
+                named = listed_ids(statement.get("Principal", {}))
+                if effect == "Deny" and is_denied(statement, who):
+                    return verdict
+                if effect == "Allow" and who.provider and ("Federated", who.provider) in named:
+                    return verdict
+    return "IMPLICITLY_DENIED"
+
+
 def names_of(who: Who) -> dict[str, set[tuple[str, str]]]:
     """Return in which ways somebody can be named, and as what."""
     if who.type == "Anonymous":
@@ -131,11 +153,12 @@ def names_of(who: Who) -> dict[str, set[tuple[str, str]]]:
     account = {("AWS", who.account), ("AWS", f"arn:aws:iam::{who.account}:root")}
     if who.type == "Account":
         return {"account": account, "user": {("AWS", f"arn:aws:iam::{who.account}:root")}}
+    behind = {("Federated", who.provider)} if who.provider else set()
+    if who.type == "FederatedUser":
+        return {"role": behind}
     if who.type == "User":
-        return {"account": account, "user": {("AWS", who.arn), ("AWS", who.name)}}
-    behind = {("AWS", who.role)}
-    if who.provider:
-        behind.add(("Federated", who.provider))
+        return {"account": account, "user": {("AWS", who.arn), ("AWS", who.name)}, "role": behind}
+    behind.add(("AWS", who.role))
     return {"account": account, "role": behind, "session": {("AWS", who.arn)}}
 
 
@@ -165,8 +188,10 @@ def is_denied(statement: Mapping[str, Any], who: Who) -> bool:
         return ("AWS", "*") in listed or any(ids & listed for ids in names.values())
     if ("AWS", "*") in listed:
         return False
-    if ("Federated", who.provider) in listed:
-        names.pop("role", None), names.pop("session", None)
+    if who.type == "User":
+        names.pop("role")
+    elif who.type == "AssumedRole" and ("Federated", who.provider) in listed:
+        names.pop("role"), names.pop("session")
     if who.type == "Account":
         names.pop("user")
     return not names or not all(ids & listed for ids in names.values())

@@ -34,7 +34,8 @@ MAX_DURATION = 86_400.0
 MODEL = botocore.session.Session().get_service_model("sts")
 
 
-def build_sts(world: World) -> Sts:
+def build_sts(world: World, registry: Registry | None = None) -> Sts:
+    """Build the surface; a `registry` of the caller's is followed and closed by the caller."""
     sessions = Sessions(
         SqlStore(world.database),
         world.clock,
@@ -46,8 +47,9 @@ def build_sts(world: World) -> Sts:
     authenticator = Authenticator(
         world.principals, world.sessions, world.root, regions=frozenset({REGION, ""})
     )
-    registry = Registry(world.control.ring, world.clock, world.metrics)
-    world.providers.follow(registry.follow)
+    if registry is None:
+        registry = Registry(world.control.ring, world.clock, world.metrics)
+        world.providers.follow(registry.follow)
     users = ExternalUsers(
         Logins(SqlStore(world.database, on_commit=world.refresher.hint), world.clock),
         world.principals,
@@ -95,6 +97,8 @@ class StsClient:
         unsigned=(),
         now: float | None = None,
         without=(),
+        source_ip="192.0.2.7",
+        certificate=b"",
         **parameters: str,
     ) -> HttpRequest:
         """Return a request; `body` takes the place of the form of action and parameters."""
@@ -112,7 +116,10 @@ class StsClient:
                 now=self.clock.now() if now is None else now,
             )  # fmt: skip
         headers = {n: v for n, v in {**headers, **dict(unsigned)}.items() if n not in without}
-        return HttpRequest(method, "/", query, headers, body=body, source_ip="192.0.2.7")
+        return HttpRequest(
+            method, "/", query, headers,
+            body=body, source_ip=source_ip, client_certificate=certificate,
+        )  # fmt: skip
 
     async def send(self, *args, **parts) -> HttpAnswer:
         return await self.hand_over(self.request(*args, **parts))

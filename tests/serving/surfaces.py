@@ -5,10 +5,16 @@ from collections.abc import Mapping
 
 from envoy.service.auth.v3 import external_auth_pb2
 
+from authz.access.bearers import Bearers
 from authz.access.entries import UserEntry
 from authz.bootstrap.documents import check_resource_document, check_trust_document
+from authz.control.login_outcomes import LoginOutcomes
+from authz.control.logins import Logins
+from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
+from authz.federation.checks import ProviderChecks
+from authz.federation.registry import Registry
 from authz.formats.http_routes import parse_routes
 from authz.formats.s3_http import S3Config
 from authz.identity.principal import ANONYMOUS
@@ -17,19 +23,24 @@ from authz.identity.sigv4 import sign_headers
 from authz.serving import (
     admin_handlers,
     admin_policy_handlers,
+    admin_provider_handlers,
     admin_role_handlers,
     admin_session_handlers,
 )
 from authz.serving.admin import AdminSurface
 from authz.serving.authentication import AuthenticationSurface
 from authz.serving.authorization import AuthorizationSurface
+from authz.serving.bearer_logins import BearerLogins
 from authz.serving.call import Call, is_stream
 from authz.serving.explanation import ExplanationSurface
 from authz.serving.ext_authz import ExtAuthz
+from authz.serving.external_users import ExternalUsers
 from authz.serving.gate import Gate
 from authz.serving.http_mappings import RoutesMapping, S3Mapping
+from authz.serving.login_limits import LoginLimits
 from authz.serving.principal_refs import PrincipalRefs
 from authz.serving.reach import ReachSurface
+from authz.store.sql.store import SqlStore
 from tests.access.world import ACCOUNT, REGION, World
 
 PEER = "ipv4:192.0.2.9:40000"
@@ -51,7 +62,29 @@ ROUTES = {
     ],
 }
 
+OTHER_PROOFS = {
+    "tokens": {"bearer": ["id_token", "session_token"]},
+    "id-tokens": {"bearer": "id_token", "strip_authorization": True},
+    "certificates": {"certificates": True},
+    "all": {"bearer": ["id_token", "session_token"], "certificates": True},
+}
+"""Mappings like `orders` that take more than signatures."""
+
 S3_CONFIG = S3Config(endpoints=("s3.example.com",))
+
+
+def build_bearer_logins(world: World, registry: Registry) -> BearerLogins:
+    bearers = Bearers(
+        world.policies, world.providers, lambda: world.refresher.applied, world.metrics, world.clock, limit=1000,
+    )  # fmt: skip
+    store = SqlStore(world.database, on_commit=world.refresher.hint)
+    users = ExternalUsers(
+        Logins(store, world.clock), world.principals, world.policies, world.refresher, account=ACCOUNT,
+    )  # fmt: skip
+    return BearerLogins(
+        registry, users, world.principals, bearers, world.authenticator,
+        world.metrics, world.clock,
+    )  # fmt: skip
 
 
 class Surfaces:
@@ -64,15 +97,22 @@ class Surfaces:
         mappings = {
             "s3": S3Mapping(s3),
             "orders": RoutesMapping(parse_routes(ROUTES)),
+            **{
+                name: RoutesMapping(parse_routes(ROUTES | {"name": name} | proofs))
+                for name, proofs in OTHER_PROOFS.items()
+            },
         }
         anonymous = UserEntry(ANONYMOUS, world.policies.handle((), ()), is_enabled=True)
+        self.registry = Registry(world.control.ring, world.clock, world.metrics)
+        world.providers.follow(self.registry.follow)
+        self.bearers = build_bearer_logins(world, self.registry)
         ext_authz = ExtAuthz(
-            world.authenticator, world.authorizer, mappings, anonymous, metrics, clock,
+            world.authenticator, self.bearers, world.authorizer, mappings, anonymous, metrics, clock,
             trusted_hops=trusted_hops,
         )  # fmt: skip
         refs = PrincipalRefs(world.principals, world.root, anonymous, clock)
         authorization = AuthorizationSurface(
-            refs, world.authorizer, world.refresher, metrics, clock
+            refs, self.bearers, world.authorizer, world.refresher, metrics, clock
         )
         explanation = ExplanationSurface(
             authorization, refs, world.authorizer, world.refresher, self.gate, clock
@@ -82,10 +122,12 @@ class Surfaces:
             world.root.owner, anonymous,
         )  # fmt: skip
         authentication = AuthenticationSurface(
-            world.authenticator, world.authorizer, world.refresher, metrics, clock,
+            world.authenticator, self.bearers, world.authorizer, world.refresher, metrics, clock,
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
+        providers = Providers(control.store, clock, control.ring, ProviderChecks(clock).check)
+        self.limits = LoginLimits(clock)
         self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
         users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
         stored_roles = Roles(control.store, clock, check_trust_document)
@@ -98,10 +140,15 @@ class Surfaces:
             admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
             admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
             admin_policy_handlers.AttachmentHandlers(
-                control.attachments, control.users, control.groups, stored_roles, control.policies
+                control.attachments, control.users, control.groups, stored_roles, providers,
+                control.policies,
             ),
             admin_session_handlers.SessionHandlers(
-                control.sessions, control.users, stored_roles, metrics
+                control.sessions, control.users, stored_roles, providers, metrics
+            ),
+            admin_provider_handlers.ProviderHandlers(
+                providers, LoginOutcomes(control.store), self.registry, self.limits,
+                world.refresher.wait_for, clock, ACCOUNT,
             ),
         )
         boundaries = {

@@ -48,7 +48,7 @@ def test_every_row_belongs_to_a_method():
 def test_all_services_of_the_package_are_served():
     assert {service.name for service in SERVICES} == {
         "UserService", "AccessKeyService", "GroupService", "RoleService", "PolicyService",
-        "ResourcePolicyService", "AttachmentService", "SessionService",
+        "ResourcePolicyService", "AttachmentService", "SessionService", "ProviderService",
     }  # fmt: skip
 
 

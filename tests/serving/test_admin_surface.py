@@ -6,7 +6,7 @@ from authz.access.entries import KeyEntry, UserEntry
 from authz.errors import ForbiddenError, InvalidError, ParseError
 from authz.identity.records import TargetKind
 from authz.policy.request import Principal, PrincipalKind
-from authz.serving.admin import AdminSurface, list_methods
+from authz.serving.admin import TAKING_CALLER, TAKING_SOURCE, AdminSurface, list_methods
 from authz.serving.call import Call
 from authz.serving.gate import no_facts
 from authz.wire.authz.admin.v1 import (
@@ -105,7 +105,9 @@ async def test_a_call_about_the_caller_alone_needs_no_allow_and_is_told_who_call
             continue
         is_own = path == "/authz.admin.v1.SessionService/CreateSession"
         assert gate.needs_allow is not is_own
-        assert handlers.callers == [(ROOT_KEY,) if is_own else ()]
+        takes = is_own or path in TAKING_CALLER
+        told = (ROOT_KEY, "127.0.0.1") if path in TAKING_SOURCE else (ROOT_KEY,)
+        assert handlers.callers == [told if takes else ()]
 
 
 async def test_a_call_that_does_not_say_what_it_is_about_reaches_neither_gate_nor_handler():

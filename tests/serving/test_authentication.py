@@ -82,6 +82,10 @@ async def test_a_service_account_with_a_policy_is_nobody_who_could_be_named(ask,
         await world.settle()
         answer = await ask((made.key.id, made.secret.reveal()))
         assert answer.failure.code == code
+        # Whoever says so can ask about the key.
+        answer = await ask((made.key.id, made.secret.reveal()), accepts_narrowed=True)
+        assert answer.authentication.narrowed is bool(document)
+        assert answer.authentication.access_key_id == made.key.id
 
 
 async def test_a_wrong_signature_is_an_answer(ask, credential):

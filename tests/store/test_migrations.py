@@ -13,6 +13,7 @@ from authz.policy.canned import CannedPolicy
 from authz.store.sql import schema
 from authz.store.sql.canned import canned_policy_id
 from authz.store.sql.engine import Database
+from authz.store.sql.provider_checks import SqlProviderChecks
 from authz.store.sql.schema import SchemaState
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
@@ -95,6 +96,16 @@ ROWS_OF_0004: Rows = ROWS_OF_0003 | {
          "sessions_void_before": 12.5, "created_at": 13.5},
     ],
     "role_policies": [{"role_id": "AROA1", "policy_id": "ANPA1"}],
+}  # fmt: skip
+
+
+ROWS_OF_0005: Rows = ROWS_OF_0004 | {
+    "providers": [
+        {"id": "AIDP1", "name": "corp", "name_key": "corp", "kind": "ldap", "status": "enabled",
+         "config": "{}", "description": "as it was", "sealed_secret": b"sealed",
+         "sessions_void_before": 14.5, "created_at": 15.5, "updated_at": 16.5},
+    ],
+    "provider_policies": [{"provider_id": "AIDP1", "policy_id": "ANPA1"}],
 }  # fmt: skip
 
 
@@ -305,3 +316,13 @@ async def test_after_0005_everybody_is_a_user_of_our_own(database_url: str) -> N
         assert vouched is not None
         assert (vouched.user, vouched.policy_ids) == (made.value, ("ANPA1",))
         assert (await source.find_user("alice")).value == found.owner
+
+
+async def test_0006_keeps_everything_that_0005_held(database_url: str) -> None:
+    async with Database.open(database_url, OPTIONS) as database:
+        assert await bring_forward(database, version="0005", content=ROWS_OF_0005) == 41
+        await assert_kept(database, ROWS_OF_0005, {"providers": {"checked_at": 0.0}})
+        assert await SqlProviderChecks(database).claim("AIDP1", 1000.0, 900.0)
+        stored = (await SqlSource(database).load_policies()).value.providers
+        assert [one.sealed_secret for one in stored] == [b"sealed"]
+        assert await SqlSource(database).revision() == 41

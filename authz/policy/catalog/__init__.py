@@ -14,7 +14,8 @@ One JSON file a service in `data/`, one action a line:
 
 `data/keys.json` has a line a condition key: `type`, `from` (`server`, `identity`, `request`, or `resource` for
 what only the store knows), and where they hold `many` (a set of values), `always` (in every request), `set`
-(false where this service never sets it), `values` (all there are). A key that ends in `*` is a family.
+(false where this service never sets it), `values` (all there are). A key that ends in `*` is a family. A
+claim of an issuer (`idp.example.com/realms/x:sub`) is a key without a line.
 """
 
 from authz.policy.catalog.data import CATALOG_FILES, KEYS_FILE

@@ -27,7 +27,10 @@ class Origin(StrEnum):
 
 
 class KeyType(StrEnum):
-    """What the values of a condition key are; `epoch` can be read as a number and as a date."""
+    """What the values of a condition key are; `epoch` can be read as a number and as a date.
+
+    `any` is what an identity provider says as it likes: of any type, one value or several.
+    """
 
     STRING = "string"
     BOOL = "bool"
@@ -37,6 +40,7 @@ class KeyType(StrEnum):
     IP = "ip"
     ARN = "arn"
     BINARY = "binary"
+    ANY = "any"
 
 
 class Source(StrEnum):

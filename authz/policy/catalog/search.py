@@ -5,6 +5,7 @@ The files are part of the software: what is wrong in them is a fault that tests 
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib import resources
@@ -25,6 +26,10 @@ GLOBAL_PREFIXES: Final = ("aws:", "jwt:", "ldap:")
 """Condition keys that every action may have."""
 
 _ANY: Final = "*"
+_ISSUER_KEY: Final = re.compile(
+    r"(?P<host>[a-z0-9][a-z0-9.-]*)(?P<more>(?::[0-9]{1,5})?(?:/.*)?):.+", re.DOTALL
+)
+"""An issuer without its scheme, and a claim: `idp.example.com/realms/x:sub`."""
 _NOTHING: Final = Context(NO_FACTS, NO_FACTS, NO_FACTS, 0.0)
 
 
@@ -121,26 +126,51 @@ def find_actions(pattern: str) -> tuple[Action, ...]:
 
 
 def find_key(name: str) -> Key | None:
-    """Find a condition key, or the family it belongs to."""
+    """Find a condition key, or the family it belongs to; a claim of any issuer is one."""
     folded = fold_key(name)
     known = _keys()
-    return known.get(folded) or next(filter(None, map(known.get, _families(folded))), None)
+    return (
+        known.get(folded)
+        or next(filter(None, map(known.get, _families(folded))), None)
+        or _find_claim(folded)
+    )
+
+
+def _find_claim(folded: str) -> Key | None:
+    """Find the key that a claim of an issuer's tokens is, which is set where the host is a domain name.
+
+    Others would be taken for services (`identity/claims.py`), so of theirs there is only `jwt:CLAIM`.
+    """
+    found = _ISSUER_KEY.fullmatch(folded)
+    if found is None or not ("." in found["host"] or found["more"]):
+        return None
+    return Key(
+        name=folded,
+        type=KeyType.ANY,
+        source=Source.IDENTITY,
+        is_many=False,
+        is_always_there=False,
+        is_set="." in found["host"],
+        values=(),
+    )
 
 
 def _families(folded: str) -> Iterator[str]:
     """Yield the names of families: `aws:principaltag/*`, `kms:encryptioncontext:*`, `jwt:*`."""
-    for separator in ("/", ":"):
-        head, found, rest = (
-            folded.rpartition(separator) if separator == ":" else folded.partition(separator)
-        )
-        if found and rest:
-            yield f"{head}{found}{_ANY}"
+    head, found, rest = folded.partition("/")
+    if found and rest:
+        yield f"{head}/{_ANY}"
+    # A name within a family may have colons: `kms:EncryptionContext:aws:s3:arn`, a claim called by a URL.
+    parts = folded.split(":")
+    for count in range(len(parts) - 1, 0, -1):
+        if any(parts[count:]):
+            yield f"{':'.join(parts[:count])}:{_ANY}"
 
 
 def is_key_of(name: str, action: Action) -> bool:
     """Tell whether requests for `action` can have the condition key `name`."""
     folded = fold_key(name)
-    if folded.startswith(GLOBAL_PREFIXES):
+    if folded.startswith(GLOBAL_PREFIXES) or _find_claim(folded) is not None:
         return True
     return folded in action.keys or any(family in action.keys for family in _families(folded))
 

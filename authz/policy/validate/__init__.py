@@ -27,6 +27,8 @@ from authz.policy.validate.principals import CHECKS as _PRINCIPALS
 from authz.policy.validate.principals import check_principals
 from authz.policy.validate.resources import CHECKS as _RESOURCES
 from authz.policy.validate.resources import check_resources
+from authz.policy.validate.trust import CHECKS as _TRUST
+from authz.policy.validate.trust import check_trust
 from authz.policy.validate.values import CHECKS as _VALUES
 from authz.policy.validate.values import check_values
 from authz.policy.validate.view import PolicyKind, PolicyView, view_statement
@@ -37,7 +39,8 @@ FINDING_LIMIT: Final = 200
 CHECKS: Final = {
     check.id: check
     for check in (
-        UNREADABLE, *_DOCUMENTS, *_ACTIONS, *_RESOURCES, *_KEYS, *_VALUES, *_PRINCIPALS, *_GRANTS, *_OVERLAPS,
+        UNREADABLE, *_DOCUMENTS, *_ACTIONS, *_RESOURCES, *_KEYS, *_VALUES, *_PRINCIPALS, *_TRUST, *_GRANTS,
+        *_OVERLAPS,
     )
 }  # fmt: skip
 """Every check by its id."""
@@ -86,6 +89,7 @@ def _check_all(view: PolicyView) -> Iterator[Finding]:
         check_keys(view),
         check_values(view),
         check_principals(view),
+        check_trust(view),
         check_overlaps(view),
     )
     # A trust policy names no resource: it is about the one role that it belongs to.

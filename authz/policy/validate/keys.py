@@ -161,6 +161,8 @@ def _check_actions(one: StatementView, condition: Condition) -> Iterator[Finding
 
 
 def _check_operator(condition: Condition, key: Key) -> Iterator[Finding]:
+    if key.type is KeyType.ANY:
+        return
     readable = next(
         types for prefix, types in _READS.items() if condition.operator.startswith(prefix)
     )
@@ -198,7 +200,11 @@ def _check_quantifier(one: StatementView, condition: Condition, key: Key) -> Ite
         yield NEEDS_QUANTIFIER.at(
             condition.place, message, f"write `ForAnyValue:{operator}` or `ForAllValues:{operator}`"
         )
-    elif not key.is_many and condition.quantifier is not Quantifier.NONE:
+    elif (
+        not key.is_many
+        and key.type is not KeyType.ANY
+        and condition.quantifier is not Quantifier.NONE
+    ):
         message = f"{quote(condition.key)} has one value, which `{condition.quantifier}` says nothing about"
         yield IDLE_QUANTIFIER.at(condition.place, message, f"write `{condition.operator}`")
     if (

@@ -11,6 +11,7 @@ from authz.errors import quote
 from authz.policy.arn import split_arn
 from authz.policy.model import PrincipalElement
 from authz.policy.validate.finding import Check, Finding, Severity
+from authz.policy.validate.trust import is_of_logins
 from authz.policy.validate.view import ANY, PolicyView, StatementView, is_wild, listed
 
 PUBLIC: Final = Check(
@@ -57,7 +58,10 @@ def check_principals(view: PolicyView) -> Iterator[Finding]:
 
 
 def _check_reach(one: StatementView, principal: PrincipalElement, place: str) -> Iterator[Finding]:
-    everyone = any(kind == "AWS" and ANY in ids for kind, ids in principal.ids)
+    # Logins are let in by the name of their provider only: there, everyone is nobody (`trust.py`).
+    everyone = not is_of_logins(one) and any(
+        kind == "AWS" and ANY in ids for kind, ids in principal.ids
+    )
     if principal.negated:
         check = ALLOW_NOT_PRINCIPAL if one.is_allow else DENY_NOT_PRINCIPAL
         message = "it reaches everyone but those listed, anonymous and later principals included"

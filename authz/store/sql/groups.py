@@ -85,6 +85,14 @@ class SqlGroups(Family):
             self._changes.note(ChangeKind.USER, user_id)
             await self._connection.execute(insert(memberships).values(**pair))
 
+    async def fill(self, group_id: str, user_ids: Collection[str]) -> None:
+        """Put users into a group that has no members yet, in one statement."""
+        if not user_ids:
+            return
+        self._changes.note(ChangeKind.USER, *user_ids)
+        pairs = [{"user_id": user_id, "group_id": group_id} for user_id in user_ids]
+        await self._connection.execute(insert(memberships), pairs)
+
     async def remove_member(self, group_id: str, user_id: str) -> None:
         """Take a user out of a group, if it is in it."""
         removed = await self._connection.execute(

@@ -157,6 +157,8 @@ providers: Final = Table(
     Column("sessions_void_before", Double, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    # When somebody last began to ask it about its users; no part of the record, and in no revision.
+    Column("checked_at", Double, nullable=False, server_default="0"),
     UniqueConstraint("name_key"),
 )
 
@@ -221,6 +223,25 @@ revoked_sessions: Final = Table(
     metadata,
     Column("access_key_id", KEY, primary_key=True),
     Column("expires_at", Double, nullable=False),
+    Index(None, "expires_at"),
+)
+
+# A trail, written behind: in no revision, complete for nobody, and nothing is decided by it.
+issued_sessions: Final = Table(
+    "issued_sessions",
+    metadata,
+    Column("access_key_id", KEY, primary_key=True),
+    Column("parent_id", KEY, nullable=False),
+    Column("issuer_id", KEY, nullable=False),
+    Column("provider_id", KEY, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("source_ip", Text, nullable=False),
+    Column("issued_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index(None, "parent_id"),
+    Index(None, "issuer_id"),
+    Index(None, "provider_id"),
     Index(None, "expires_at"),
 )
 

@@ -25,29 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61uthz/v1/authentication.proto\x12\x08\x61uthz.v1\x1a\x1egoogle/protobuf/duration.proto\")\n\nHttpHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x8c\x01\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x10\n\x08raw_path\x18\x02 \x01(\t\x12\x11\n\traw_query\x18\x03 \x01(\t\x12%\n\x07headers\x18\x04 \x03(\x0b\x32\x14.authz.v1.HttpHeader\x12\x0e\n\x06scheme\x18\x05 \x01(\t\x12\x11\n\tsource_ip\x18\x06 \x01(\t\"j\n\x13\x41uthenticateRequest\x12&\n\x07request\x18\x01 \x01(\x0b\x32\x15.authz.v1.HttpRequest\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x19\n\x11\x61t_least_revision\x18\x03 \x01(\x03\"\xc8\x01\n\x14\x41uthenticateResponse\x12\x32\n\x0e\x61uthentication\x18\x01 \x01(\x0b\x32\x18.authz.v1.AuthenticationH\x00\x12\x32\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.authz.v1.AuthenticationFailureH\x00\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12,\n\tstaleness\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result\"O\n\x0e\x41uthentication\x12&\n\tprincipal\x18\x01 \x01(\x0b\x32\x13.authz.v1.Principal\x12\x15\n\raccess_key_id\x18\x02 \x01(\t\"6\n\x15\x41uthenticationFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"j\n\tPrincipal\x12\x0b\n\x03\x61rn\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.authz.v1.PrincipalKind\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t*\xa0\x01\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PRINCIPAL_KIND_ROOT\x10\x01\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x02\x12\x1f\n\x1bPRINCIPAL_KIND_ASSUMED_ROLE\x10\x03\x12\x1c\n\x18PRINCIPAL_KIND_ANONYMOUS\x10\x04\x32\x66\n\x15\x41uthenticationService\x12M\n\x0c\x41uthenticate\x12\x1d.authz.v1.AuthenticateRequest\x1a\x1e.authz.v1.AuthenticateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61uthz/v1/authentication.proto\x12\x08\x61uthz.v1\x1a\x1egoogle/protobuf/duration.proto\")\n\nHttpHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"\x8c\x01\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x10\n\x08raw_path\x18\x02 \x01(\t\x12\x11\n\traw_query\x18\x03 \x01(\t\x12%\n\x07headers\x18\x04 \x03(\x0b\x32\x14.authz.v1.HttpHeader\x12\x0e\n\x06scheme\x18\x05 \x01(\t\x12\x11\n\tsource_ip\x18\x06 \x01(\t\"\xc5\x01\n\x13\x41uthenticateRequest\x12(\n\x07request\x18\x01 \x01(\x0b\x32\x15.authz.v1.HttpRequestH\x00\x12\x16\n\x0c\x62\x65\x61rer_token\x18\x04 \x01(\tH\x00\x12\x1c\n\x12\x63lient_certificate\x18\x05 \x01(\x0cH\x00\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x19\n\x11\x61t_least_revision\x18\x03 \x01(\x03\x12\x18\n\x10\x61\x63\x63\x65pts_narrowed\x18\x06 \x01(\x08\x42\x07\n\x05proof\"\xc8\x01\n\x14\x41uthenticateResponse\x12\x32\n\x0e\x61uthentication\x18\x01 \x01(\x0b\x32\x18.authz.v1.AuthenticationH\x00\x12\x32\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1f.authz.v1.AuthenticationFailureH\x00\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12,\n\tstaleness\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x08\n\x06result\"a\n\x0e\x41uthentication\x12&\n\tprincipal\x18\x01 \x01(\x0b\x32\x13.authz.v1.Principal\x12\x15\n\raccess_key_id\x18\x02 \x01(\t\x12\x10\n\x08narrowed\x18\x03 \x01(\x08\"6\n\x15\x41uthenticationFailure\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"j\n\tPrincipal\x12\x0b\n\x03\x61rn\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.authz.v1.PrincipalKind\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\n\n\x02id\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t*\xa0\x01\n\rPrincipalKind\x12\x1e\n\x1aPRINCIPAL_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13PRINCIPAL_KIND_ROOT\x10\x01\x12\x17\n\x13PRINCIPAL_KIND_USER\x10\x02\x12\x1f\n\x1bPRINCIPAL_KIND_ASSUMED_ROLE\x10\x03\x12\x1c\n\x18PRINCIPAL_KIND_ANONYMOUS\x10\x04\x32\x66\n\x15\x41uthenticationService\x12M\n\x0c\x41uthenticate\x12\x1d.authz.v1.AuthenticateRequest\x1a\x1e.authz.v1.AuthenticateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'authz.v1.authentication_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRINCIPALKIND']._serialized_start=818
-  _globals['_PRINCIPALKIND']._serialized_end=978
+  _globals['_PRINCIPALKIND']._serialized_start=928
+  _globals['_PRINCIPALKIND']._serialized_end=1088
   _globals['_HTTPHEADER']._serialized_start=75
   _globals['_HTTPHEADER']._serialized_end=116
   _globals['_HTTPREQUEST']._serialized_start=119
   _globals['_HTTPREQUEST']._serialized_end=259
-  _globals['_AUTHENTICATEREQUEST']._serialized_start=261
-  _globals['_AUTHENTICATEREQUEST']._serialized_end=367
-  _globals['_AUTHENTICATERESPONSE']._serialized_start=370
-  _globals['_AUTHENTICATERESPONSE']._serialized_end=570
-  _globals['_AUTHENTICATION']._serialized_start=572
-  _globals['_AUTHENTICATION']._serialized_end=651
-  _globals['_AUTHENTICATIONFAILURE']._serialized_start=653
-  _globals['_AUTHENTICATIONFAILURE']._serialized_end=707
-  _globals['_PRINCIPAL']._serialized_start=709
-  _globals['_PRINCIPAL']._serialized_end=815
-  _globals['_AUTHENTICATIONSERVICE']._serialized_start=980
-  _globals['_AUTHENTICATIONSERVICE']._serialized_end=1082
+  _globals['_AUTHENTICATEREQUEST']._serialized_start=262
+  _globals['_AUTHENTICATEREQUEST']._serialized_end=459
+  _globals['_AUTHENTICATERESPONSE']._serialized_start=462
+  _globals['_AUTHENTICATERESPONSE']._serialized_end=662
+  _globals['_AUTHENTICATION']._serialized_start=664
+  _globals['_AUTHENTICATION']._serialized_end=761
+  _globals['_AUTHENTICATIONFAILURE']._serialized_start=763
+  _globals['_AUTHENTICATIONFAILURE']._serialized_end=817
+  _globals['_PRINCIPAL']._serialized_start=819
+  _globals['_PRINCIPAL']._serialized_end=925
+  _globals['_AUTHENTICATIONSERVICE']._serialized_start=1090
+  _globals['_AUTHENTICATIONSERVICE']._serialized_end=1192
 # @@protoc_insertion_point(module_scope)

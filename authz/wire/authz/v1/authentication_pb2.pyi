@@ -48,14 +48,20 @@ class HttpRequest(_message.Message):
     def __init__(self, method: _Optional[str] = ..., raw_path: _Optional[str] = ..., raw_query: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[HttpHeader, _Mapping]]] = ..., scheme: _Optional[str] = ..., source_ip: _Optional[str] = ...) -> None: ...
 
 class AuthenticateRequest(_message.Message):
-    __slots__ = ("request", "services", "at_least_revision")
+    __slots__ = ("request", "bearer_token", "client_certificate", "services", "at_least_revision", "accepts_narrowed")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    BEARER_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     AT_LEAST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTS_NARROWED_FIELD_NUMBER: _ClassVar[int]
     request: HttpRequest
+    bearer_token: str
+    client_certificate: bytes
     services: _containers.RepeatedScalarFieldContainer[str]
     at_least_revision: int
-    def __init__(self, request: _Optional[_Union[HttpRequest, _Mapping]] = ..., services: _Optional[_Iterable[str]] = ..., at_least_revision: _Optional[int] = ...) -> None: ...
+    accepts_narrowed: bool
+    def __init__(self, request: _Optional[_Union[HttpRequest, _Mapping]] = ..., bearer_token: _Optional[str] = ..., client_certificate: _Optional[bytes] = ..., services: _Optional[_Iterable[str]] = ..., at_least_revision: _Optional[int] = ..., accepts_narrowed: _Optional[bool] = ...) -> None: ...
 
 class AuthenticateResponse(_message.Message):
     __slots__ = ("authentication", "failure", "revision", "staleness")
@@ -70,12 +76,14 @@ class AuthenticateResponse(_message.Message):
     def __init__(self, authentication: _Optional[_Union[Authentication, _Mapping]] = ..., failure: _Optional[_Union[AuthenticationFailure, _Mapping]] = ..., revision: _Optional[int] = ..., staleness: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Authentication(_message.Message):
-    __slots__ = ("principal", "access_key_id")
+    __slots__ = ("principal", "access_key_id", "narrowed")
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    NARROWED_FIELD_NUMBER: _ClassVar[int]
     principal: Principal
     access_key_id: str
-    def __init__(self, principal: _Optional[_Union[Principal, _Mapping]] = ..., access_key_id: _Optional[str] = ...) -> None: ...
+    narrowed: bool
+    def __init__(self, principal: _Optional[_Union[Principal, _Mapping]] = ..., access_key_id: _Optional[str] = ..., narrowed: _Optional[bool] = ...) -> None: ...
 
 class AuthenticationFailure(_message.Message):
     __slots__ = ("code", "message")

@@ -66,7 +66,7 @@ CERTAINTY_ALWAYS: Certainty
 CERTAINTY_CONDITIONAL: Certainty
 
 class AuthorizeRequest(_message.Message):
-    __slots__ = ("user_name", "principal_arn", "access_key_id", "anonymous", "action", "resource", "context", "at_least_revision")
+    __slots__ = ("user_name", "principal_arn", "access_key_id", "anonymous", "bearer_token", "action", "resource", "context", "at_least_revision")
     class ContextEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class AuthorizeRequest(_message.Message):
     PRINCIPAL_ARN_FIELD_NUMBER: _ClassVar[int]
     ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     ANONYMOUS_FIELD_NUMBER: _ClassVar[int]
+    BEARER_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
@@ -86,11 +87,12 @@ class AuthorizeRequest(_message.Message):
     principal_arn: str
     access_key_id: str
     anonymous: bool
+    bearer_token: str
     action: str
     resource: str
     context: _containers.MessageMap[str, _decision_pb2.ContextValues]
     at_least_revision: int
-    def __init__(self, user_name: _Optional[str] = ..., principal_arn: _Optional[str] = ..., access_key_id: _Optional[str] = ..., anonymous: _Optional[bool] = ..., action: _Optional[str] = ..., resource: _Optional[str] = ..., context: _Optional[_Mapping[str, _decision_pb2.ContextValues]] = ..., at_least_revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, user_name: _Optional[str] = ..., principal_arn: _Optional[str] = ..., access_key_id: _Optional[str] = ..., anonymous: _Optional[bool] = ..., bearer_token: _Optional[str] = ..., action: _Optional[str] = ..., resource: _Optional[str] = ..., context: _Optional[_Mapping[str, _decision_pb2.ContextValues]] = ..., at_least_revision: _Optional[int] = ...) -> None: ...
 
 class AuthorizeResponse(_message.Message):
     __slots__ = ("decision",)

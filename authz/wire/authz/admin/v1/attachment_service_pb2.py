@@ -24,27 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'authz/admin/v1/attachment_service.proto\x12\x0e\x61uthz.admin.v1\"k\n\nAttachment\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"t\n\x13\x41ttachPolicyRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"X\n\x14\x41ttachPolicyResponse\x12.\n\nattachment\x18\x01 \x01(\x0b\x32\x1a.authz.admin.v1.Attachment\x12\x10\n\x08revision\x18\x02 \x01(\x03\"t\n\x13\x44\x65tachPolicyRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"(\n\x14\x44\x65tachPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xa0\x01\n\x16ListAttachmentsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x02 \x01(\tH\x00\x12\x15\n\x0bpolicy_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x06 \x01(\tH\x00\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\x08\n\x06\x66ilter\"c\n\x17ListAttachmentsResponse\x12/\n\x0b\x61ttachments\x18\x01 \x03(\x0b\x32\x1a.authz.admin.v1.Attachment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xad\x02\n\x11\x41ttachmentService\x12Y\n\x0c\x41ttachPolicy\x12#.authz.admin.v1.AttachPolicyRequest\x1a$.authz.admin.v1.AttachPolicyResponse\x12Y\n\x0c\x44\x65tachPolicy\x12#.authz.admin.v1.DetachPolicyRequest\x1a$.authz.admin.v1.DetachPolicyResponse\x12\x62\n\x0fListAttachments\x12&.authz.admin.v1.ListAttachmentsRequest\x1a\'.authz.admin.v1.ListAttachmentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'authz/admin/v1/attachment_service.proto\x12\x0e\x61uthz.admin.v1\"\x84\x01\n\nAttachment\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x05 \x01(\tH\x00\x42\x08\n\x06target\"\x8d\x01\n\x13\x41ttachPolicyRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x05 \x01(\tH\x00\x42\x08\n\x06target\"X\n\x14\x41ttachPolicyResponse\x12.\n\nattachment\x18\x01 \x01(\x0b\x32\x1a.authz.admin.v1.Attachment\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x8d\x01\n\x13\x44\x65tachPolicyRequest\x12\x13\n\x0bpolicy_name\x18\x01 \x01(\t\x12\x13\n\tuser_name\x18\x02 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x04 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x05 \x01(\tH\x00\x42\x08\n\x06target\"(\n\x14\x44\x65tachPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\xb9\x01\n\x16ListAttachmentsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x14\n\ngroup_name\x18\x02 \x01(\tH\x00\x12\x15\n\x0bpolicy_name\x18\x03 \x01(\tH\x00\x12\x13\n\trole_name\x18\x06 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x07 \x01(\tH\x00\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\x08\n\x06\x66ilter\"c\n\x17ListAttachmentsResponse\x12/\n\x0b\x61ttachments\x18\x01 \x03(\x0b\x32\x1a.authz.admin.v1.Attachment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xad\x02\n\x11\x41ttachmentService\x12Y\n\x0c\x41ttachPolicy\x12#.authz.admin.v1.AttachPolicyRequest\x1a$.authz.admin.v1.AttachPolicyResponse\x12Y\n\x0c\x44\x65tachPolicy\x12#.authz.admin.v1.DetachPolicyRequest\x1a$.authz.admin.v1.DetachPolicyResponse\x12\x62\n\x0fListAttachments\x12&.authz.admin.v1.ListAttachmentsRequest\x1a\'.authz.admin.v1.ListAttachmentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'authz.admin.v1.attachment_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTACHMENT']._serialized_start=59
-  _globals['_ATTACHMENT']._serialized_end=166
-  _globals['_ATTACHPOLICYREQUEST']._serialized_start=168
-  _globals['_ATTACHPOLICYREQUEST']._serialized_end=284
-  _globals['_ATTACHPOLICYRESPONSE']._serialized_start=286
-  _globals['_ATTACHPOLICYRESPONSE']._serialized_end=374
-  _globals['_DETACHPOLICYREQUEST']._serialized_start=376
-  _globals['_DETACHPOLICYREQUEST']._serialized_end=492
-  _globals['_DETACHPOLICYRESPONSE']._serialized_start=494
-  _globals['_DETACHPOLICYRESPONSE']._serialized_end=534
-  _globals['_LISTATTACHMENTSREQUEST']._serialized_start=537
-  _globals['_LISTATTACHMENTSREQUEST']._serialized_end=697
-  _globals['_LISTATTACHMENTSRESPONSE']._serialized_start=699
-  _globals['_LISTATTACHMENTSRESPONSE']._serialized_end=798
-  _globals['_ATTACHMENTSERVICE']._serialized_start=801
-  _globals['_ATTACHMENTSERVICE']._serialized_end=1102
+  _globals['_ATTACHMENT']._serialized_start=60
+  _globals['_ATTACHMENT']._serialized_end=192
+  _globals['_ATTACHPOLICYREQUEST']._serialized_start=195
+  _globals['_ATTACHPOLICYREQUEST']._serialized_end=336
+  _globals['_ATTACHPOLICYRESPONSE']._serialized_start=338
+  _globals['_ATTACHPOLICYRESPONSE']._serialized_end=426
+  _globals['_DETACHPOLICYREQUEST']._serialized_start=429
+  _globals['_DETACHPOLICYREQUEST']._serialized_end=570
+  _globals['_DETACHPOLICYRESPONSE']._serialized_start=572
+  _globals['_DETACHPOLICYRESPONSE']._serialized_end=612
+  _globals['_LISTATTACHMENTSREQUEST']._serialized_start=615
+  _globals['_LISTATTACHMENTSREQUEST']._serialized_end=800
+  _globals['_LISTATTACHMENTSRESPONSE']._serialized_start=802
+  _globals['_LISTATTACHMENTSRESPONSE']._serialized_end=901
+  _globals['_ATTACHMENTSERVICE']._serialized_start=904
+  _globals['_ATTACHMENTSERVICE']._serialized_end=1205
 # @@protoc_insertion_point(module_scope)

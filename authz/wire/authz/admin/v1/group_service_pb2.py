@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"authz/admin/v1/group_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x87\x01\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12&\n\x06status\x18\x04 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x12\x43reateGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.authz.admin.v1.Status\"M\n\x13\x43reateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\":\n\x11ListGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"T\n\x12ListGroupsResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.authz.admin.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x12UpdateGroupRequest\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"M\n\x13UpdateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\"\n\x12\x44\x65leteGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x13\x44\x65leteGroupResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"@\n\x16\x41\x64\x64GroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x12\n\nuser_names\x18\x02 \x03(\t\"+\n\x17\x41\x64\x64GroupMembersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"C\n\x19RemoveGroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x12\n\nuser_names\x18\x02 \x03(\t\".\n\x1aRemoveGroupMembersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"T\n\x17ListGroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"G\n\x18ListGroupMembersResponse\x12\x12\n\nuser_names\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x18ListGroupsForUserRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x19ListGroupsForUserResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.authz.admin.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xdc\x06\n\x0cGroupService\x12V\n\x0b\x43reateGroup\x12\".authz.admin.v1.CreateGroupRequest\x1a#.authz.admin.v1.CreateGroupResponse\x12M\n\x08GetGroup\x12\x1f.authz.admin.v1.GetGroupRequest\x1a .authz.admin.v1.GetGroupResponse\x12S\n\nListGroups\x12!.authz.admin.v1.ListGroupsRequest\x1a\".authz.admin.v1.ListGroupsResponse\x12V\n\x0bUpdateGroup\x12\".authz.admin.v1.UpdateGroupRequest\x1a#.authz.admin.v1.UpdateGroupResponse\x12V\n\x0b\x44\x65leteGroup\x12\".authz.admin.v1.DeleteGroupRequest\x1a#.authz.admin.v1.DeleteGroupResponse\x12\x62\n\x0f\x41\x64\x64GroupMembers\x12&.authz.admin.v1.AddGroupMembersRequest\x1a\'.authz.admin.v1.AddGroupMembersResponse\x12k\n\x12RemoveGroupMembers\x12).authz.admin.v1.RemoveGroupMembersRequest\x1a*.authz.admin.v1.RemoveGroupMembersResponse\x12\x65\n\x10ListGroupMembers\x12\'.authz.admin.v1.ListGroupMembersRequest\x1a(.authz.admin.v1.ListGroupMembersResponse\x12h\n\x11ListGroupsForUser\x12(.authz.admin.v1.ListGroupsForUserRequest\x1a).authz.admin.v1.ListGroupsForUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"authz/admin/v1/group_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x99\x01\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12&\n\x06status\x18\x04 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08provider\x18\x06 \x01(\t\"J\n\x12\x43reateGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.authz.admin.v1.Status\"M\n\x13\x43reateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x10GetGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\"L\n\x11ListGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\"T\n\x12ListGroupsResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.authz.admin.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"k\n\x12UpdateGroupRequest\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"M\n\x13UpdateGroupResponse\x12$\n\x05group\x18\x01 \x01(\x0b\x32\x15.authz.admin.v1.Group\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\"\n\x12\x44\x65leteGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x13\x44\x65leteGroupResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"@\n\x16\x41\x64\x64GroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x12\n\nuser_names\x18\x02 \x03(\t\"+\n\x17\x41\x64\x64GroupMembersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"C\n\x19RemoveGroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x12\n\nuser_names\x18\x02 \x03(\t\".\n\x1aRemoveGroupMembersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"T\n\x17ListGroupMembersRequest\x12\x12\n\ngroup_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"G\n\x18ListGroupMembersResponse\x12\x12\n\nuser_names\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x18ListGroupsForUserRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x19ListGroupsForUserResponse\x12%\n\x06groups\x18\x01 \x03(\x0b\x32\x15.authz.admin.v1.Group\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xdc\x06\n\x0cGroupService\x12V\n\x0b\x43reateGroup\x12\".authz.admin.v1.CreateGroupRequest\x1a#.authz.admin.v1.CreateGroupResponse\x12M\n\x08GetGroup\x12\x1f.authz.admin.v1.GetGroupRequest\x1a .authz.admin.v1.GetGroupResponse\x12S\n\nListGroups\x12!.authz.admin.v1.ListGroupsRequest\x1a\".authz.admin.v1.ListGroupsResponse\x12V\n\x0bUpdateGroup\x12\".authz.admin.v1.UpdateGroupRequest\x1a#.authz.admin.v1.UpdateGroupResponse\x12V\n\x0b\x44\x65leteGroup\x12\".authz.admin.v1.DeleteGroupRequest\x1a#.authz.admin.v1.DeleteGroupResponse\x12\x62\n\x0f\x41\x64\x64GroupMembers\x12&.authz.admin.v1.AddGroupMembersRequest\x1a\'.authz.admin.v1.AddGroupMembersResponse\x12k\n\x12RemoveGroupMembers\x12).authz.admin.v1.RemoveGroupMembersRequest\x1a*.authz.admin.v1.RemoveGroupMembersResponse\x12\x65\n\x10ListGroupMembers\x12\'.authz.admin.v1.ListGroupMembersRequest\x1a(.authz.admin.v1.ListGroupMembersResponse\x12h\n\x11ListGroupsForUser\x12(.authz.admin.v1.ListGroupsForUserRequest\x1a).authz.admin.v1.ListGroupsForUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,43 +35,43 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'authz.admin.v1.group_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GROUP']._serialized_start=151
-  _globals['_GROUP']._serialized_end=286
-  _globals['_CREATEGROUPREQUEST']._serialized_start=288
-  _globals['_CREATEGROUPREQUEST']._serialized_end=362
-  _globals['_CREATEGROUPRESPONSE']._serialized_start=364
-  _globals['_CREATEGROUPRESPONSE']._serialized_end=441
-  _globals['_GETGROUPREQUEST']._serialized_start=443
-  _globals['_GETGROUPREQUEST']._serialized_end=474
-  _globals['_GETGROUPRESPONSE']._serialized_start=476
-  _globals['_GETGROUPRESPONSE']._serialized_end=532
-  _globals['_LISTGROUPSREQUEST']._serialized_start=534
-  _globals['_LISTGROUPSREQUEST']._serialized_end=592
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=594
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=678
-  _globals['_UPDATEGROUPREQUEST']._serialized_start=680
-  _globals['_UPDATEGROUPREQUEST']._serialized_end=787
-  _globals['_UPDATEGROUPRESPONSE']._serialized_start=789
-  _globals['_UPDATEGROUPRESPONSE']._serialized_end=866
-  _globals['_DELETEGROUPREQUEST']._serialized_start=868
-  _globals['_DELETEGROUPREQUEST']._serialized_end=902
-  _globals['_DELETEGROUPRESPONSE']._serialized_start=904
-  _globals['_DELETEGROUPRESPONSE']._serialized_end=943
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=945
-  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1009
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1011
-  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1054
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1056
-  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1123
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1125
-  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1171
-  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_start=1173
-  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_end=1257
-  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_start=1259
-  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_end=1330
-  _globals['_LISTGROUPSFORUSERREQUEST']._serialized_start=1332
-  _globals['_LISTGROUPSFORUSERREQUEST']._serialized_end=1416
-  _globals['_LISTGROUPSFORUSERRESPONSE']._serialized_start=1418
-  _globals['_LISTGROUPSFORUSERRESPONSE']._serialized_end=1509
-  _globals['_GROUPSERVICE']._serialized_start=1512
-  _globals['_GROUPSERVICE']._serialized_end=2372
+  _globals['_GROUP']._serialized_end=304
+  _globals['_CREATEGROUPREQUEST']._serialized_start=306
+  _globals['_CREATEGROUPREQUEST']._serialized_end=380
+  _globals['_CREATEGROUPRESPONSE']._serialized_start=382
+  _globals['_CREATEGROUPRESPONSE']._serialized_end=459
+  _globals['_GETGROUPREQUEST']._serialized_start=461
+  _globals['_GETGROUPREQUEST']._serialized_end=492
+  _globals['_GETGROUPRESPONSE']._serialized_start=494
+  _globals['_GETGROUPRESPONSE']._serialized_end=550
+  _globals['_LISTGROUPSREQUEST']._serialized_start=552
+  _globals['_LISTGROUPSREQUEST']._serialized_end=628
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=630
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=714
+  _globals['_UPDATEGROUPREQUEST']._serialized_start=716
+  _globals['_UPDATEGROUPREQUEST']._serialized_end=823
+  _globals['_UPDATEGROUPRESPONSE']._serialized_start=825
+  _globals['_UPDATEGROUPRESPONSE']._serialized_end=902
+  _globals['_DELETEGROUPREQUEST']._serialized_start=904
+  _globals['_DELETEGROUPREQUEST']._serialized_end=938
+  _globals['_DELETEGROUPRESPONSE']._serialized_start=940
+  _globals['_DELETEGROUPRESPONSE']._serialized_end=979
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_start=981
+  _globals['_ADDGROUPMEMBERSREQUEST']._serialized_end=1045
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_start=1047
+  _globals['_ADDGROUPMEMBERSRESPONSE']._serialized_end=1090
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_start=1092
+  _globals['_REMOVEGROUPMEMBERSREQUEST']._serialized_end=1159
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_start=1161
+  _globals['_REMOVEGROUPMEMBERSRESPONSE']._serialized_end=1207
+  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_start=1209
+  _globals['_LISTGROUPMEMBERSREQUEST']._serialized_end=1293
+  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_start=1295
+  _globals['_LISTGROUPMEMBERSRESPONSE']._serialized_end=1366
+  _globals['_LISTGROUPSFORUSERREQUEST']._serialized_start=1368
+  _globals['_LISTGROUPSFORUSERREQUEST']._serialized_end=1452
+  _globals['_LISTGROUPSFORUSERRESPONSE']._serialized_start=1454
+  _globals['_LISTGROUPSFORUSERRESPONSE']._serialized_end=1545
+  _globals['_GROUPSERVICE']._serialized_start=1548
+  _globals['_GROUPSERVICE']._serialized_end=2408
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$authz/admin/v1/session_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x14\x43reateSessionRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x14\n\x0cpolicy_names\x18\x03 \x03(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x15RevokeSessionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x02 \x01(\tH\x00\x12\x13\n\trole_name\x18\x03 \x01(\tH\x00\x42\x08\n\x06target\"*\n\x16RevokeSessionsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xcf\x01\n\x0eSessionService\x12\\\n\rCreateSession\x12$.authz.admin.v1.CreateSessionRequest\x1a%.authz.admin.v1.CreateSessionResponse\x12_\n\x0eRevokeSessions\x12%.authz.admin.v1.RevokeSessionsRequest\x1a&.authz.admin.v1.RevokeSessionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$authz/admin/v1/session_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x14\x43reateSessionRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x14\n\x0cpolicy_names\x18\x03 \x03(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x15RevokeSessionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x02 \x01(\tH\x00\x12\x13\n\trole_name\x18\x03 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"*\n\x16RevokeSessionsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xcf\x01\n\x0eSessionService\x12\\\n\rCreateSession\x12$.authz.admin.v1.CreateSessionRequest\x1a%.authz.admin.v1.CreateSessionResponse\x12_\n\x0eRevokeSessions\x12%.authz.admin.v1.RevokeSessionsRequest\x1a&.authz.admin.v1.RevokeSessionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,9 +42,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESESSIONRESPONSE']._serialized_start=229
   _globals['_CREATESESSIONRESPONSE']._serialized_end=384
   _globals['_REVOKESESSIONSREQUEST']._serialized_start=386
-  _globals['_REVOKESESSIONSREQUEST']._serialized_end=486
-  _globals['_REVOKESESSIONSRESPONSE']._serialized_start=488
-  _globals['_REVOKESESSIONSRESPONSE']._serialized_end=530
-  _globals['_SESSIONSERVICE']._serialized_start=533
-  _globals['_SESSIONSERVICE']._serialized_end=740
+  _globals['_REVOKESESSIONSREQUEST']._serialized_end=511
+  _globals['_REVOKESESSIONSRESPONSE']._serialized_start=513
+  _globals['_REVOKESESSIONSRESPONSE']._serialized_end=555
+  _globals['_SESSIONSERVICE']._serialized_start=558
+  _globals['_SESSIONSERVICE']._serialized_end=765
 # @@protoc_insertion_point(module_scope)

@@ -33,14 +33,16 @@ class CreateSessionResponse(_message.Message):
     def __init__(self, access_key_id: _Optional[str] = ..., secret_access_key: _Optional[str] = ..., session_token: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RevokeSessionsRequest(_message.Message):
-    __slots__ = ("user_name", "access_key_id", "role_name")
+    __slots__ = ("user_name", "access_key_id", "role_name", "provider_name")
     USER_NAME_FIELD_NUMBER: _ClassVar[int]
     ACCESS_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_NAME_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
     user_name: str
     access_key_id: str
     role_name: str
-    def __init__(self, user_name: _Optional[str] = ..., access_key_id: _Optional[str] = ..., role_name: _Optional[str] = ...) -> None: ...
+    provider_name: str
+    def __init__(self, user_name: _Optional[str] = ..., access_key_id: _Optional[str] = ..., role_name: _Optional[str] = ..., provider_name: _Optional[str] = ...) -> None: ...
 
 class RevokeSessionsResponse(_message.Message):
     __slots__ = ("revision",)

@@ -27,7 +27,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!authz/admin/v1/user_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xff\x01\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12&\n\x06status\x18\x04 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12,\n\x04tags\x18\x05 \x03(\x0b\x32\x1e.authz.admin.v1.User.TagsEntry\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14permissions_boundary\x18\x07 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcf\x01\n\x11\x43reateUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12\x39\n\x04tags\x18\x03 \x03(\x0b\x32+.authz.admin.v1.CreateUserRequest.TagsEntry\x12\x1c\n\x14permissions_boundary\x18\x04 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x12\x43reateUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1e\n\x0eGetUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x0fGetUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\"9\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.authz.admin.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x11UpdateUserRequest\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x12UpdateUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"!\n\x11\x44\x65leteUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x12\x44\x65leteUserResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"G\n\x1dPutPermissionsBoundaryRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_name\x18\x02 \x01(\t\"V\n\x1ePutPermissionsBoundaryResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"5\n DeletePermissionsBoundaryRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\"Y\n!DeletePermissionsBoundaryResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xa6\x05\n\x0bUserService\x12S\n\nCreateUser\x12!.authz.admin.v1.CreateUserRequest\x1a\".authz.admin.v1.CreateUserResponse\x12J\n\x07GetUser\x12\x1e.authz.admin.v1.GetUserRequest\x1a\x1f.authz.admin.v1.GetUserResponse\x12P\n\tListUsers\x12 .authz.admin.v1.ListUsersRequest\x1a!.authz.admin.v1.ListUsersResponse\x12S\n\nUpdateUser\x12!.authz.admin.v1.UpdateUserRequest\x1a\".authz.admin.v1.UpdateUserResponse\x12w\n\x16PutPermissionsBoundary\x12-.authz.admin.v1.PutPermissionsBoundaryRequest\x1a..authz.admin.v1.PutPermissionsBoundaryResponse\x12\x80\x01\n\x19\x44\x65letePermissionsBoundary\x12\x30.authz.admin.v1.DeletePermissionsBoundaryRequest\x1a\x31.authz.admin.v1.DeletePermissionsBoundaryResponse\x12S\n\nDeleteUser\x12!.authz.admin.v1.DeleteUserRequest\x1a\".authz.admin.v1.DeleteUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!authz/admin/v1/user_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1b\x61uthz/admin/v1/status.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf1\x02\n\x04User\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rn\x18\x03 \x01(\t\x12&\n\x06status\x18\x04 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12,\n\x04tags\x18\x05 \x03(\x0b\x32\x1e.authz.admin.v1.User.TagsEntry\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14permissions_boundary\x18\x07 \x01(\t\x12\x10\n\x08provider\x18\x08 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\t \x01(\t\x12\x17\n\x0f\x65xternal_groups\x18\n \x03(\t\x12/\n\x0b\x61\x62sent_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcf\x01\n\x11\x43reateUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.authz.admin.v1.Status\x12\x39\n\x04tags\x18\x03 \x03(\x0b\x32+.authz.admin.v1.CreateUserRequest.TagsEntry\x12\x1c\n\x14permissions_boundary\x18\x04 \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"J\n\x12\x43reateUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\x1e\n\x0eGetUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x0fGetUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\"K\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\"Q\n\x11ListUsersResponse\x12#\n\x05users\x18\x01 \x03(\x0b\x32\x14.authz.admin.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x11UpdateUserRequest\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"J\n\x12UpdateUserResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"!\n\x11\x44\x65leteUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x12\x44\x65leteUserResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"G\n\x1dPutPermissionsBoundaryRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_name\x18\x02 \x01(\t\"V\n\x1ePutPermissionsBoundaryResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\"5\n DeletePermissionsBoundaryRequest\x12\x11\n\tuser_name\x18\x01 \x01(\t\"Y\n!DeletePermissionsBoundaryResponse\x12\"\n\x04user\x18\x01 \x01(\x0b\x32\x14.authz.admin.v1.User\x12\x10\n\x08revision\x18\x02 \x01(\x03\x32\xa6\x05\n\x0bUserService\x12S\n\nCreateUser\x12!.authz.admin.v1.CreateUserRequest\x1a\".authz.admin.v1.CreateUserResponse\x12J\n\x07GetUser\x12\x1e.authz.admin.v1.GetUserRequest\x1a\x1f.authz.admin.v1.GetUserResponse\x12P\n\tListUsers\x12 .authz.admin.v1.ListUsersRequest\x1a!.authz.admin.v1.ListUsersResponse\x12S\n\nUpdateUser\x12!.authz.admin.v1.UpdateUserRequest\x1a\".authz.admin.v1.UpdateUserResponse\x12w\n\x16PutPermissionsBoundary\x12-.authz.admin.v1.PutPermissionsBoundaryRequest\x1a..authz.admin.v1.PutPermissionsBoundaryResponse\x12\x80\x01\n\x19\x44\x65letePermissionsBoundary\x12\x30.authz.admin.v1.DeletePermissionsBoundaryRequest\x1a\x31.authz.admin.v1.DeletePermissionsBoundaryResponse\x12S\n\nDeleteUser\x12!.authz.admin.v1.DeleteUserRequest\x1a\".authz.admin.v1.DeleteUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,39 +39,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEUSERREQUEST_TAGSENTRY']._loaded_options = None
   _globals['_CREATEUSERREQUEST_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_USER']._serialized_start=150
-  _globals['_USER']._serialized_end=405
-  _globals['_USER_TAGSENTRY']._serialized_start=362
-  _globals['_USER_TAGSENTRY']._serialized_end=405
-  _globals['_CREATEUSERREQUEST']._serialized_start=408
-  _globals['_CREATEUSERREQUEST']._serialized_end=615
-  _globals['_CREATEUSERREQUEST_TAGSENTRY']._serialized_start=362
-  _globals['_CREATEUSERREQUEST_TAGSENTRY']._serialized_end=405
-  _globals['_CREATEUSERRESPONSE']._serialized_start=617
-  _globals['_CREATEUSERRESPONSE']._serialized_end=691
-  _globals['_GETUSERREQUEST']._serialized_start=693
-  _globals['_GETUSERREQUEST']._serialized_end=723
-  _globals['_GETUSERRESPONSE']._serialized_start=725
-  _globals['_GETUSERRESPONSE']._serialized_end=778
-  _globals['_LISTUSERSREQUEST']._serialized_start=780
-  _globals['_LISTUSERSREQUEST']._serialized_end=837
-  _globals['_LISTUSERSRESPONSE']._serialized_start=839
-  _globals['_LISTUSERSRESPONSE']._serialized_end=920
-  _globals['_UPDATEUSERREQUEST']._serialized_start=922
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1026
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=1028
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=1102
-  _globals['_DELETEUSERREQUEST']._serialized_start=1104
-  _globals['_DELETEUSERREQUEST']._serialized_end=1137
-  _globals['_DELETEUSERRESPONSE']._serialized_start=1139
-  _globals['_DELETEUSERRESPONSE']._serialized_end=1177
-  _globals['_PUTPERMISSIONSBOUNDARYREQUEST']._serialized_start=1179
-  _globals['_PUTPERMISSIONSBOUNDARYREQUEST']._serialized_end=1250
-  _globals['_PUTPERMISSIONSBOUNDARYRESPONSE']._serialized_start=1252
-  _globals['_PUTPERMISSIONSBOUNDARYRESPONSE']._serialized_end=1338
-  _globals['_DELETEPERMISSIONSBOUNDARYREQUEST']._serialized_start=1340
-  _globals['_DELETEPERMISSIONSBOUNDARYREQUEST']._serialized_end=1393
-  _globals['_DELETEPERMISSIONSBOUNDARYRESPONSE']._serialized_start=1395
-  _globals['_DELETEPERMISSIONSBOUNDARYRESPONSE']._serialized_end=1484
-  _globals['_USERSERVICE']._serialized_start=1487
-  _globals['_USERSERVICE']._serialized_end=2165
+  _globals['_USER']._serialized_end=519
+  _globals['_USER_TAGSENTRY']._serialized_start=476
+  _globals['_USER_TAGSENTRY']._serialized_end=519
+  _globals['_CREATEUSERREQUEST']._serialized_start=522
+  _globals['_CREATEUSERREQUEST']._serialized_end=729
+  _globals['_CREATEUSERREQUEST_TAGSENTRY']._serialized_start=476
+  _globals['_CREATEUSERREQUEST_TAGSENTRY']._serialized_end=519
+  _globals['_CREATEUSERRESPONSE']._serialized_start=731
+  _globals['_CREATEUSERRESPONSE']._serialized_end=805
+  _globals['_GETUSERREQUEST']._serialized_start=807
+  _globals['_GETUSERREQUEST']._serialized_end=837
+  _globals['_GETUSERRESPONSE']._serialized_start=839
+  _globals['_GETUSERRESPONSE']._serialized_end=892
+  _globals['_LISTUSERSREQUEST']._serialized_start=894
+  _globals['_LISTUSERSREQUEST']._serialized_end=969
+  _globals['_LISTUSERSRESPONSE']._serialized_start=971
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1052
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1054
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1158
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=1160
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=1234
+  _globals['_DELETEUSERREQUEST']._serialized_start=1236
+  _globals['_DELETEUSERREQUEST']._serialized_end=1269
+  _globals['_DELETEUSERRESPONSE']._serialized_start=1271
+  _globals['_DELETEUSERRESPONSE']._serialized_end=1309
+  _globals['_PUTPERMISSIONSBOUNDARYREQUEST']._serialized_start=1311
+  _globals['_PUTPERMISSIONSBOUNDARYREQUEST']._serialized_end=1382
+  _globals['_PUTPERMISSIONSBOUNDARYRESPONSE']._serialized_start=1384
+  _globals['_PUTPERMISSIONSBOUNDARYRESPONSE']._serialized_end=1470
+  _globals['_DELETEPERMISSIONSBOUNDARYREQUEST']._serialized_start=1472
+  _globals['_DELETEPERMISSIONSBOUNDARYREQUEST']._serialized_end=1525
+  _globals['_DELETEPERMISSIONSBOUNDARYRESPONSE']._serialized_start=1527
+  _globals['_DELETEPERMISSIONSBOUNDARYRESPONSE']._serialized_end=1616
+  _globals['_USERSERVICE']._serialized_start=1619
+  _globals['_USERSERVICE']._serialized_end=2297
 # @@protoc_insertion_point(module_scope)
