@@ -84,9 +84,10 @@ class Client:
 
 
 class Revocations(NamedTuple):
-    """The provider, and both replicas: changes go through `writer`, sessions are shown to `reader`."""
+    """The provider, and both replicas: changes go through `writer`, `reader` shows sessions."""
 
     writer: AuthzServer
+    reader_server: AuthzServer
     issuer: Issuer
     reader: Client
 
@@ -179,7 +180,7 @@ def revocations(writer: AuthzServer, reader: AuthzServer) -> Iterator[Revocation
         for method, request, answer in calls:
             revision = writer.admin.call(f"{PACKAGE}.{method}", request, answer).revision
         reader.wait_for_revision(revision)
-        yield Revocations(writer, issuer, client)
+        yield Revocations(writer, reader, issuer, client)
 
 
 WAYS: Final[dict[str, Callable[[Revocations, int], list[float]]]] = {

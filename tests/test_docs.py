@@ -231,7 +231,8 @@ def policy_examples() -> list[str]:
 @pytest.mark.parametrize("document", policy_examples())
 def test_every_policy_that_is_shown_compiles(document: str) -> None:
     try:
-        (check_trust_document if '"sts:AssumeRole"' in document else check_document)(document)
+        is_trust = '"sts:AssumeRole"' in document or '"Federated"' in document
+        (check_trust_document if is_trust else check_document)(document)
     except AuthzError as error:
         pytest.fail(error.message)
 

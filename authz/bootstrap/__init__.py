@@ -20,7 +20,7 @@ from typing import Final
 
 from authz import __version__
 from authz.bootstrap.building import build_data_plane, build_surfaces
-from authz.bootstrap.building_background import build_presence_check
+from authz.bootstrap.building_background import build_presence_check, build_trail
 from authz.bootstrap.building_http import (
     build_bucket_policies,
     build_sts,
@@ -103,7 +103,8 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         federation = Registry(key_ring, clock, metrics)
         stack.push_async_callback(federation.close)
         plane.providers.follow(federation.follow)
-        site = Site(service, plane, database, key_ring, federation, LoginLimits(clock))
+        trail = build_trail(service, plane, database)
+        site = Site(service, plane, database, key_ring, federation, LoginLimits(clock), trail)
         service.surfaces = build_surfaces(site)
         tasks = await stack.enter_async_context(supervised(service, stop))
         tasks.start(decision_log.run(), "decision log")
@@ -126,6 +127,7 @@ async def running(settings: Settings, stop: asyncio.Event | None = None) -> Asyn
         tasks.start(grpc_server.run_health(), "health")
         tasks.start(follow(service, database, plane.refresher), "follow the store")
         tasks.start(plane.refresher.listen(), "listen for hints")
+        tasks.start(trail.run(), "write the trail of sessions")
         presence_check = build_presence_check(site)
         if presence_check is not None:
             tasks.start(presence_check.run(), "ask providers about their users")

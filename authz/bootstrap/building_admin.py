@@ -23,6 +23,7 @@ from authz.control.sessions import Sessions as SessionRecords
 from authz.control.users import Users
 from authz.federation.checks import ProviderChecks
 from authz.formats.iam_json import SERVICE_ACCOUNT_POLICY, SESSION_POLICY
+from authz.formats.provider_configs import find_origin
 from authz.identity.records import TargetKind
 from authz.identity.session import SessionKeys
 from authz.serving import (
@@ -55,7 +56,10 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         partial(check_document, kind=SERVICE_ACCOUNT_POLICY),
         root_access_key_id=plane.root.id,
     )
-    providers = Providers(store, clock, site.key_ring, ProviderChecks(clock).check)
+    checks = ProviderChecks(clock)
+    providers = Providers(
+        store, clock, site.key_ring, checks.check, checks.check_kept_secret, find_origin
+    )
     sessions = build_sessions(site, store)
     resource_policies = ResourcePolicies(store, clock, check_resource_document)
     user_handlers = admin_handlers.UserHandlers(users, policies, account)
@@ -70,7 +74,9 @@ def build_admin(site: Site, gate: Gate) -> Methods:
         admin_policy_handlers.AttachmentHandlers(
             Attachments(store), users, groups, roles, providers, policies
         ),
-        admin_session_handlers.SessionHandlers(sessions, users, roles, providers, service.metrics),
+        admin_session_handlers.SessionHandlers(
+            sessions, site.trail, users, roles, providers, service.metrics
+        ),
         admin_provider_handlers.ProviderHandlers(
             providers,
             LoginOutcomes(store),
@@ -97,4 +103,5 @@ def build_sessions(site: Site, store: SqlStore) -> SessionRecords:
         partial(check_document, kind=SESSION_POLICY),
         site.plane.authorizer.check_recent,
         max_duration=site.service.settings.session_max_duration,
+        note=site.trail.note,
     )

@@ -1,12 +1,16 @@
-"""How what works in the background beside the surfaces is built: the questions to providers about their users.
+"""How what works in the background beside the surfaces is built: questions to providers, the sessions' trail.
 
 Wiring only. Not here: its lifetime (`__init__.py`, `tasks.py`).
 """
 
-from authz.bootstrap.service import Site
+from authz.access.entries import RootEntry
+from authz.bootstrap.service import DataPlane, Service, Site
 from authz.control.logins import Logins
+from authz.control.session_trail import SessionTrail
 from authz.federation.presence import PresenceCheck
+from authz.store.sql.engine import Database
 from authz.store.sql.provider_checks import SqlProviderChecks
+from authz.store.sql.session_trail import SqlSessionTrail
 from authz.store.sql.store import SqlStore
 
 
@@ -24,4 +28,22 @@ def build_presence_check(site: Site) -> PresenceCheck | None:
         service.metrics,
         service.clock,
         interval=interval,
+    )
+
+
+def build_trail(service: Service, plane: DataPlane, database: Database) -> SessionTrail:
+    """Build what keeps the trail of issued sessions."""
+    root, metrics = plane.root.owner, service.metrics
+    assert isinstance(root, RootEntry), "root's credential is root's"
+    counters = {"written": metrics.session_trail_written, "dropped": metrics.session_trail_dropped}
+
+    def count(what: str, number: int) -> None:
+        counters[what].values[()] += number
+
+    return SessionTrail(
+        SqlSessionTrail(database),
+        SqlStore(database),
+        service.clock,
+        count,
+        roots=root.incarnations,
     )

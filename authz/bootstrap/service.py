@@ -14,6 +14,7 @@ from authz.access.principals import Principals
 from authz.access.providers import Providers
 from authz.access.refresher import Refresher
 from authz.clock import Clock
+from authz.control.session_trail import SessionTrail
 from authz.federation.registry import Registry
 from authz.identity.sealing import KeyRing
 from authz.serving.call import Methods
@@ -86,3 +87,4 @@ class Site(NamedTuple):
     key_ring: KeyRing
     federation: Registry
     login_limits: LoginLimits
+    trail: SessionTrail

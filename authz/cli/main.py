@@ -40,7 +40,7 @@ COMMANDS: Final = {
     "group": Entry("groups", "group", "Create, show, change and delete groups and their members."),
     "role": Entry("roles", "role", "Create, show, change and delete roles."),
     "provider": Entry(
-        "providers", "provider", "Add, show, change and remove identity providers; try logins out."
+        "providers", "provider", "Add, show, change, test and remove identity providers."
     ),
     "policy": Entry(
         "policies",

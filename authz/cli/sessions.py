@@ -1,8 +1,8 @@
 """`authz session`: temporary credentials of whoever signs the call, and their end before their time.
 
 `create` prints what other programs read: shell exports for `eval`, the JSON of an AWS profile's
-`credential_process`, or the answer as it came. The secret and the token are shown once, and nothing lists
-sessions.
+`credential_process`, or the answer as it came. The secret and the token are shown once; `list` shows what a
+trail has of those that were issued.
 
 Not here: the run of the command line (`session.py`).
 """
@@ -15,7 +15,7 @@ import click
 from google.protobuf.duration_pb2 import Duration
 
 from authz.cli import times
-from authz.cli.calls import PACKAGE, read_narrowing, say_done
+from authz.cli.calls import PACKAGE, read_narrowing, say_done, show_list
 from authz.cli.output import print_json, to_plain
 from authz.cli.session import Session, pass_session, with_json
 from authz.wire.authz.admin.v1 import session_service_pb2 as wire
@@ -53,7 +53,7 @@ _PRINTERS: Final[Mapping[str, Callable[[Mapping[str, Any]], None]]] = {
 
 @click.group()
 def session() -> None:
-    """Create sessions, which are temporary credentials, and end them."""
+    """Create sessions, which are temporary credentials, list and end them."""
 
 
 @session.command()
@@ -130,3 +130,42 @@ def revoke(
         else f"sessions of {user or role or provider} ended; new ones work in 10 seconds"
     )
     say_done(session, "SessionService/RevokeSessions", request, wire.RevokeSessionsResponse, done)
+
+
+_COLUMNS: Final = ("access_key_id", "of", "by", "action", "name", "issued", "expires", "state")
+
+
+def _row_of(listed: Mapping[str, Any]) -> dict[str, Any]:
+    role, user = listed["role_name"], listed["user_name"]
+    return {
+        "access_key_id": listed["access_key_id"],
+        "of": "root" if listed["is_root"] else f"role {role}" if role else user,
+        "by": listed["issued_to"] or listed["provider_name"],
+        "action": listed["action"],
+        "name": listed["session_name"],
+        "issued": listed["issue_time"],
+        "expires": listed["expire_time"],
+        "state": listed["state"],
+    }
+
+
+@session.command("list")
+@click.option("--user", help="Those of this user, and of roles that it asked for.")
+@click.option("--role", help="Those of this role, whoever has them.")
+@click.option("--provider", help="Those of who logged in through this provider.")
+@with_json
+@pass_session
+def list_sessions(
+    session: Session, user: str | None, role: str | None, provider: str | None
+) -> None:
+    """List sessions that have not expired, the newest first.
+
+    From a trail, which may miss some: a session is issued whether or not it can be noted.
+    """
+    named = {"user_name": user, "role_name": role, "provider_name": provider}
+    target: dict[str, Any] = {field: name for field, name in named.items() if name is not None}
+    if len(target) > 1:
+        raise click.UsageError("name one of --user, --role and --provider, or none for all")
+    request = wire.ListSessionsRequest(**(target or {"all": True}))
+    answer = wire.ListSessionsResponse
+    show_list(session, "SessionService/ListSessions", request, answer, _COLUMNS, row=_row_of)

@@ -18,7 +18,7 @@ from authz.control.lookup import get_provider, require_free, require_unused
 from authz.control.paging import Page, read_page
 from authz.control.ports import ONE, Slice, Store, Unit, Written
 from authz.control.sessions import void_before
-from authz.errors import InUseError, InvalidError
+from authz.errors import InUseError, InvalidError, quote
 from authz.identity.credential import (
     PROVIDER_ID_PREFIX,
     RECORD_ID_BYTES,
@@ -35,6 +35,16 @@ SECRET_LIMIT = 4096
 
 CheckConfig = Callable[[ProviderKind, str, bool], object]
 """The kind, the configuration's text, and whether there is a secret; raises `InvalidError` or `ParseError`."""
+
+CheckKeptSecret = Callable[[ProviderKind, str, str], object]
+"""The kind and the configurations before and after; raises `InvalidError` where the secret must be given anew.
+
+Or who may change a provider could have its secret sent to a place of their own.
+"""
+
+
+FindOrigin = Callable[[ProviderKind, str], object]
+"""The kind and a configuration's text: what decides who its users are, and vouches for them; to be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +66,16 @@ class Providers:
         clock: Clock,
         ring: KeyRing,
         check_config: CheckConfig,
+        check_kept_secret: CheckKeptSecret = lambda _kind, _before, _after: None,
+        find_origin: FindOrigin = lambda _kind, _config: None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._store = store
         self._clock = clock
         self._ring = ring
         self._check_config = check_config
+        self._check_kept_secret = check_kept_secret
+        self._find_origin = find_origin
         self._random_bytes = random_bytes
 
     async def create(
@@ -118,7 +132,10 @@ class Providers:
         )
 
     async def update(self, name: str, wanted: ProviderChange) -> Written[Provider]:
-        """Change what `wanted` gives and nothing else. Raises as `create`, and `NotFoundError`."""
+        """Change what `wanted` gives and nothing else; with who vouches, all sessions that came by it end.
+
+        Raises as `create`, `NotFoundError`, and `InUseError` for another issuer of users that are there.
+        """
         check_description(wanted.description or "")
 
         async def change(unit: Unit) -> Provider:
@@ -135,6 +152,14 @@ class Providers:
             # One that can no longer be used can still be disabled.
             if wanted.config is not None or secret is not None:
                 self._check_config(new.kind, new.config, has_secret)
+            if has_secret and secret is None:
+                self._check_kept_secret(new.kind, old.config, new.config)
+            before = self._find_origin(old.kind, old.config)
+            if before != self._find_origin(new.kind, new.config):
+                # One that cannot be read vouches for nobody, and must be mendable.
+                if before is not None:
+                    await _require_no_heirs(unit, old)
+                new = replace(new, sessions_void_before=void_before(old, self._clock.now()))
             if new != old or secret is not None:
                 new = replace(new, updated_at=self._clock.now())
                 await unit.providers.replace(old, new)
@@ -189,3 +214,12 @@ class Providers:
             )
         nonce = self._random_bytes(NONCE_SIZE)
         return self._ring.seal(text.encode(), provider.id.encode(), nonce)
+
+
+async def _require_no_heirs(unit: Unit, provider: Provider) -> None:
+    """Refuse another issuer while there are users: the same `sub` of another one is somebody else."""
+    if provider.kind is ProviderKind.OIDC and await unit.users.list_of_provider(provider.id, ONE):
+        raise InUseError(
+            f"provider {quote(provider.name)} has users, who are those of its issuer; "
+            "make another provider for another one"
+        )

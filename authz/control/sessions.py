@@ -31,6 +31,7 @@ from authz.control.limits import (
 )
 from authz.control.lookup import get_policy, get_role, get_user
 from authz.control.ports import Store, Unit, Written
+from authz.control.session_trail import UNKNOWN, Origin
 from authz.errors import ForbiddenError, InUseError, InvalidError, quote
 from authz.identity.credential import Secret, check_access_key_id
 from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
@@ -111,11 +112,13 @@ class Sessions:
         check_recent: Callable[[float], object],
         *,
         max_duration: float,
+        note: Callable[[Session, Origin], object] = lambda _session, _origin: None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """Take the longest duration in seconds; `check_policy` raises `ParseError` with the place.
 
-        `check_recent` raises `UnavailableError` when memory may be so many seconds behind.
+        `check_recent` raises `UnavailableError` when memory may be so many seconds behind. `note` hears of each
+        session that is issued.
         """
         self._store = store
         self._clock = clock
@@ -123,6 +126,7 @@ class Sessions:
         self._check_policy = check_policy
         self._check_recent = check_recent
         self._max_duration = max_duration
+        self._note = note
         self._random_bytes = random_bytes
 
     async def issue(
@@ -133,6 +137,7 @@ class Sessions:
         policy: str = "",
         policy_names: Sequence[str] = (),
         name: str = "",
+        origin: Origin = UNKNOWN,
     ) -> IssuedSession:
         """Issue a session of `parent` for `duration` seconds (`None`: an hour), or as long as `parent` lasts.
 
@@ -149,7 +154,7 @@ class Sessions:
             granted=parent.granted,
             facts=parent.facts,
         )
-        return await self._issue(session, policy, policy_names)
+        return await self._issue(session, policy, policy_names, origin)
 
     async def assume(
         self,
@@ -161,6 +166,7 @@ class Sessions:
         policy: str = "",
         policy_names: Sequence[str] = (),
         tags: SessionTags = NO_TAGS,
+        origin: Origin = UNKNOWN,
     ) -> IssuedSession:
         """Issue a session of `role` to `caller`, who was found to be allowed, called `name`.
 
@@ -179,7 +185,7 @@ class Sessions:
             transitive=transitive,
             is_chained=caller.is_role,
         )
-        return await self._issue(session, policy, policy_names)
+        return await self._issue(session, policy, policy_names, origin)
 
     def _session(self, parent_id: str, issuer: Parent, lasting: float, name: str) -> Session:
         # INVARIANT: so a revocation that memory does not know yet ends this one, too (`REVOCATION_REACH`).
@@ -197,7 +203,7 @@ class Sessions:
         )
 
     async def _issue(
-        self, session: Session, policy: str, policy_names: Sequence[str]
+        self, session: Session, policy: str, policy_names: Sequence[str], origin: Origin
     ) -> IssuedSession:
         if policy:
             self._check_policy(policy)
@@ -207,6 +213,7 @@ class Sessions:
             policy_ids=await self._policy_ids(policy_names),
         )
         token, secret = self._keys.seal(narrowed, self._random_bytes(SALT_SIZE))
+        self._note(narrowed, origin)
         return IssuedSession(narrowed, token, secret)
 
     async def revoke_user(self, user_name: str) -> Written[User]:

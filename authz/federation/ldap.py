@@ -2,8 +2,8 @@
 
 A login is: find the one entry (as the lookup user), bind as it with the password on a connection of its own,
 then find its groups (as the lookup user again). Whoever is not there, is there twice, or has another password
-gets one and the same answer, and a bind is made for each of them. An empty password is refused before any bind,
-since a bind without one succeeds as nobody (RFC 4513 §5.1.2).
+gets one and the same answer after the same time (`_Refusals`), and a bind is made for each of them. An empty
+password is refused before any bind, since a bind without one succeeds as nobody (RFC 4513 §5.1.2).
 
 The library blocks, so this runs in a few threads of the provider's own, with a bounded queue before them. Not
 here: the protocol (`ldap_connection.py`), searches (`ldap_search.py`), how often somebody may try (`serving`).
@@ -50,6 +50,12 @@ QUEUE_FACTOR: Final = 8
 """Logins that wait, for each one that can be under way."""
 LOGIN_TIMEOUTS: Final = 3
 """How many times the time-out of one operation a whole login may take, waiting included."""
+REFUSAL_FLOOR: Final = 0.25
+"""Seconds a refusal takes at least, where nothing slower is known: most directories bind in less."""
+REFUSAL_MARGIN: Final = 1.25
+"""By how much a refusal takes longer than the slowest bind: the next one may be a little slower."""
+REFUSALS_RECENT: Final = 900.0
+"""Seconds for which the slowest bind is remembered."""
 
 AD_HINTS: Final = {
     "525": "no such user", "52e": "wrong password", "530": "not at this time",
@@ -69,6 +75,31 @@ def ignore_observation(outcome: str, seconds: float) -> None:
     del outcome, seconds
 
 
+class _Refusals:
+    """How long refusals take: no less than what a directory recently took to refuse a password.
+
+    A server that hashes slowly does so only for a user that is there, so a bind as nobody is no disguise.
+    """
+
+    def __init__(self, clock: Clock, least: float, most: float) -> None:
+        self._clock = clock
+        self._least = least
+        self._most = most
+        self._slowest = 0.0
+        self._at = 0.0
+
+    def hear(self, seconds: float) -> None:
+        """Remember how long it took to refuse the password of somebody who is there."""
+        now = self._clock.monotonic()
+        if seconds >= self._slowest or now - self._at > REFUSALS_RECENT:
+            self._slowest, self._at = seconds, now
+
+    async def wait(self, began: float) -> None:
+        """Wait until one that began at this monotonic time may be answered; holds neither place nor thread."""
+        floor = min(self._most, max(self._least, REFUSAL_MARGIN * self._slowest))
+        await asyncio.sleep(began + floor - self._clock.monotonic())
+
+
 class LdapProvider:
     """Vouches for the users of one directory."""
 
@@ -79,9 +110,12 @@ class LdapProvider:
         secret: Secret | None,
         clock: Clock,
         observe: Observe = ignore_observation,
+        *,
+        refusal_floor: float = REFUSAL_FLOOR,
     ) -> None:
         """Prepare; nothing is connected before somebody logs in. `secret` is the lookup password.
 
+        A directory's refusal is answered no earlier than `refusal_floor` seconds after it was first asked.
         Raises `InvalidError` when the configuration wants a lookup password and there is none, or the reverse.
         """
         has_secret = secret is not None and bool(secret.reveal())
@@ -97,6 +131,7 @@ class LdapProvider:
         self._dialer = Dialer(config, clock)
         self._pool = LookupPool(config, secret, self._dialer, clock)
         self._threads = ThreadPoolExecutor(config.pool_size, thread_name_prefix=f"ldap-{name}")
+        self._refusals = _Refusals(clock, refusal_floor, config.timeout)
         self._places = threading.BoundedSemaphore(config.pool_size * (1 + QUEUE_FACTOR))
         self._nobody = f"cn=authz-nobody-0f6c1d5e,{config.user_bases[0].text}"
 
@@ -108,16 +143,32 @@ class LdapProvider:
         Raises `UnauthenticatedError` (`AccessDenied` without saying why, `IDPRejectedClaim` for an identity
         that cannot be taken over), `UnavailableError`, `OverloadedError`.
         """
+        # When the work began: how long it waited for a thread tells of nobody. Nor does a refusal before it.
+        began: list[float] = []
+        try:
+            return await self._log_in(username, password, trace, began)
+        except UnauthenticatedError:
+            if began:
+                await self._refusals.wait(began[0])
+            raise
+
+    async def _log_in(
+        self, username: str, password: Secret, trace: Trace, began: list[float]
+    ) -> ExternalIdentity:
         started = self._clock.monotonic()
+        loop = asyncio.get_running_loop()
+
+        def report(step: LoginStep) -> None:
+            loop.call_soon_threadsafe(trace, step)
+
+        def work(until: float) -> ExternalIdentity:
+            began.append(self._clock.monotonic())
+            return self._login(username, password, report, until)
+
         outcome = "unavailable"
         try:
             self._check_input(username, password, trace)
-            loop = asyncio.get_running_loop()
-
-            def report(step: LoginStep) -> None:
-                loop.call_soon_threadsafe(trace, step)
-
-            identity = await self._run(lambda until: self._login(username, password, report, until))
+            identity = await self._run(work)
             outcome = "accepted"
         except UnauthenticatedError:
             outcome = "refused"
@@ -166,6 +217,7 @@ class LdapProvider:
     def _login(
         self, username: str, password: Secret, trace: Trace, until: float
     ) -> ExternalIdentity:
+        began = self._clock.monotonic()
         user, reason = None, ""
         try:
             user = self._pool.run(lambda c: find_by_login(c, self._config, username), until)
@@ -179,11 +231,13 @@ class LdapProvider:
                 "search", is_ok=user is not None, detail=quote(user.spelling) if user else reason
             )
         )
-        # INVARIANT: who is not there takes a bind too, so that the time does not tell.
+        # INVARIANT: the time tells nobody who is there. Who is not takes a bind, too, and every refusal is held
+        # back until as long after its beginning as one after a real bind takes, or recently took.
         bound = self._bind(user.spelling if user else self._nobody, password, trace, until)
         if user is None:
             raise _denied()
         if bound.code != SUCCESS:
+            self._refusals.hear(self._clock.monotonic() - began)
             _refuse(trace, "bind", _describe(bound))
         trace(LoginStep("bind", is_ok=True))
         return self._identify(user, trace, until)

@@ -22,6 +22,7 @@ from authz.federation.ldap_connection import (
     Entry,
 )
 from authz.formats.provider_ldap import LdapConfig, Nested, SearchBase
+from authz.identity.claims import DISPLAY_LIMIT
 from authz.identity.distinguished_names import DistinguishedName, parse_distinguished_name
 from authz.identity.external import EXTERNAL_GROUPS
 from authz.policy.request import Values
@@ -162,9 +163,14 @@ def read_facts(config: LdapConfig, user: User) -> dict[str, Values]:
 
 
 def read_display_name(config: LdapConfig, user: User) -> str:
-    """Return what a user is called for people; raises as `read_facts`."""
-    texts = _texts(user.entry, config.display_attribute) if config.display_attribute else ()
-    return texts[0] if texts else user.login
+    """Return what a user is called for people; nothing rests on it, so what is not usable is passed over."""
+    values = user.entry.attributes.get(config.display_attribute.lower(), ())
+    for value in (*values, user.login.encode()):
+        # A character is four bytes at most.
+        text = value[: 4 * DISPLAY_LIMIT + 1].decode(errors="replace")
+        if 0 < len(text) <= DISPLAY_LIMIT and text.isprintable() and "\ufffd" not in text:
+            return text
+    return ""
 
 
 class _Groups:

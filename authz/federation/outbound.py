@@ -20,12 +20,13 @@ from yarl import URL
 
 from authz.clock import Clock
 from authz.errors import ParseError, UnavailableError
-from authz.identity.strict_json import parse_object
+from authz.identity.strict_json import ANSWER_PARTS, parse_object
 
 TIMEOUT: Final = 5.0
 """Seconds for a whole answer, waiting for a connection included: somebody waits at a login form."""
-BODY_LIMIT: Final = 512 * 1024
-"""Longest answer in bytes. The largest real ones (sets of keys with certificates) have some tens of KiB."""
+BODY_LIMIT: Final = 128 * 1024
+"""Longest answer in bytes. The largest real ones (sets of keys with certificates) have some tens of KiB, and
+the loop waits while one is read: milliseconds for this much."""
 CONNECTIONS: Final = 8
 """Connections to one provider at a time."""
 HEADER_LIMIT: Final = 8_190
@@ -177,7 +178,7 @@ def parse_json(fetched: Fetched) -> Mapping[str, object]:
     if fetched.status != 200:
         raise UnreachableError(f"status {fetched.status}")
     try:
-        return parse_object(fetched.body)
+        return parse_object(fetched.body, parts_limit=ANSWER_PARTS)
     except ParseError:
         raise UnreachableError("not json") from None
 

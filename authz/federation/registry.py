@@ -2,8 +2,9 @@
 
 A provider whose configuration or secret cannot be used is told in the log and lets nobody in; the others go on.
 Proofs say by themselves whose they are: a token by its issuer and audience, a certificate by its authority. A
-password goes to one directory only, and a webhook's token to one webhook: where there are several, the caller
-names the one, for no secret is to be tried out on strangers.
+password goes to one directory only, and a webhook's token to one webhook: where several are stored, the caller
+names the one, for no secret is to be tried out on strangers. One that is disabled, or cannot be used, is among
+them: what was meant for it goes to no other.
 
 Not here: what is stored of providers (`control`, `access`), and what a login comes to.
 """
@@ -28,10 +29,13 @@ from authz.federation.ldap import LdapProvider
 from authz.federation.oidc import OidcProvider, peek_issuer
 from authz.federation.outbound import Outbound
 from authz.federation.webhook import WebhookProvider
-from authz.formats.provider_configs import check_config
+from authz.formats.provider_certificate import COMMON_NAME, CertificateConfig
+from authz.formats.provider_configs import check_config, parse_config
 from authz.formats.provider_ldap import LdapConfig
 from authz.formats.provider_oidc import OidcConfig
 from authz.formats.provider_webhook import WebhookConfig
+from authz.identity import jwt
+from authz.identity.claims import ClaimNames, read_claims
 from authz.identity.credential import Secret, check_external_name
 from authz.identity.external import ExternalIdentity, Login, ProviderKind, Trace, no_trace
 from authz.identity.records import Provider, Status
@@ -42,13 +46,20 @@ from authz.telemetry.metrics import Metrics
 Live = OidcProvider | LdapProvider | CertificateProvider | WebhookProvider
 L = TypeVar("L", OidcProvider, LdapProvider, CertificateProvider, WebhookProvider)
 
+_KINDS: Final[Mapping[type[Live], ProviderKind]] = {
+    OidcProvider: ProviderKind.OIDC,
+    LdapProvider: ProviderKind.LDAP,
+    CertificateProvider: ProviderKind.CERTIFICATE,
+    WebhookProvider: ProviderKind.WEBHOOK,
+}
+
 NO_PROVIDER: Final = "no identity provider here takes this proof"
 SEVERAL: Final = "there are several identity providers for such a proof; name the one"
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A stored provider and what asks it; `None` for one that cannot be used."""
+    """A stored provider and what asks it; `None` for one that is disabled or cannot be used."""
 
     stored: StoredProvider
     live: Live | None
@@ -69,19 +80,18 @@ class Registry:
 
     def follow(self, stored: Mapping[str, StoredProvider]) -> None:
         """Make live what is stored and enabled; close what is no more. Awaits nothing."""
-        held: dict[str, _Held] = {}
-        for provider_id, one in sorted(stored.items(), key=lambda item: item[1].provider.name):
-            known = self._held.pop(provider_id, None)
-            if one.provider.status is not Status.ENABLED:
-                self._close(known)
-            elif known is not None and _is_same(known.stored, one):
-                held[provider_id] = _Held(one, known.live)
-            else:
-                self._close(known)
-                held[provider_id] = _Held(one, self._build(one))
-        for gone in self._held.values():
-            self._close(gone)
-        self._held = held
+        before, self._held = self._held, {}
+        try:
+            for provider_id, one in sorted(stored.items(), key=lambda item: item[1].provider.name):
+                known = before.pop(provider_id, None)
+                if known is not None and _is_same(known.stored, one):
+                    self._held[provider_id] = _Held(one, known.live)
+                else:
+                    self._close(known)
+                    self._held[provider_id] = _Held(one, self._build(one))
+        finally:
+            for gone in before.values():
+                self._close(gone)
 
     async def close(self) -> None:
         """Close everything, and wait until that is done."""
@@ -91,15 +101,23 @@ class Registry:
 
     def _build(self, stored: StoredProvider) -> Live | None:
         provider = stored.provider
-        try:
-            secret = self._unseal(stored)
-            live = self._make(provider, secret)
-        except AuthzError as error:
-            self._log.error("provider_unusable", provider=provider.name, problem=error.message)
+        if provider.status is not Status.ENABLED:
             return None
-        if isinstance(live, OidcProvider):
-            live.start()
-        return live
+        live: Live | None = None
+        try:
+            live = self._make(provider, self._unseal(stored))
+            if isinstance(live, OidcProvider):
+                live.start()
+        except AuthzError as error:
+            problem = error.message
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others go on
+            # Its message may hold anything, so only its kind is told.
+            problem = f"unexpected {type(error).__name__}"
+        else:
+            return live
+        self._log.error("provider_unusable", provider=provider.name, problem=problem)
+        self._close(_Held(stored, live))
+        return None
 
     def _make(self, provider: Provider, secret: Secret | None) -> Live:
         """Build what asks a provider; raises `InvalidError` for a configuration that cannot be used."""
@@ -159,7 +177,8 @@ class Registry:
         `provider` names one of several that both name. Raises `UnauthenticatedError`, `UnavailableError`, and
         `InvalidError` where it must be named and is not.
         """
-        issuer, audience = peek_issuer(token)
+        parsed = jwt.parse_token(token)
+        issuer, audience = jwt.find_issuer(parsed)
         found = [
             pair
             for pair in self._all(OidcProvider)
@@ -171,7 +190,7 @@ class Registry:
             # Whichever came first would be a matter of names, and of what else there is today.
             raise InvalidError(SEVERAL, field="provider")
         one, live = found[0]
-        return _login(one, await live.verify(token, access_token=access_token, trace=trace))
+        return _login(one, await live.verify(parsed, access_token=access_token, trace=trace))
 
     async def try_token(
         self, token: str, *, access_token: str, provider: str, trace: Trace
@@ -230,6 +249,10 @@ class Registry:
         if isinstance(live, LdapProvider):
             return live.canonical_user(name)
         check_external_name(name)
+        if isinstance(live, CertificateProvider):
+            # What is live was built from what is held, which may be older than `provider`.
+            return _canonical_client(self._held[provider.id].stored.provider, name)
+        _check_claimed(name)
         return name
 
     def canonical_group(self, provider: Provider, name: str) -> str:
@@ -276,22 +299,57 @@ class Registry:
         ]
 
     def _one(self, kind: type[L], name: str) -> tuple[Provider, L]:
-        """Return the provider of this name, or the only one where none is named."""
-        found = [pair for pair in self._all(kind) if name in {"", pair[0].name}]
+        """Return the provider of this name, or the only one where none is named, if it is live.
+
+        INVARIANT: which one is meant depends on what is stored, not on which of it is in use at the moment.
+        """
+        found = [
+            held
+            for held in self._held.values()
+            if held.stored.provider.kind is _KINDS[kind] and name in {"", held.stored.provider.name}
+        ]
         if len(found) > 1:
             raise InvalidError(SEVERAL, field="provider")
         if not found:
-            raise NotFoundError("there is no such identity provider, or it cannot be used")
-        return found[0]
+            raise NotFoundError("there is no such identity provider")
+        provider, live = found[0].stored.provider, found[0].live
+        if provider.status is not Status.ENABLED:
+            raise UnauthenticatedError("AccessDenied", "the identity provider is disabled")
+        if not isinstance(live, kind):
+            raise UnavailableError(f"provider {quote(provider.name)} cannot be used; see the log")
+        return provider, live
 
 
 def _is_same(before: StoredProvider, now: StoredProvider) -> bool:
     """Tell whether what is live may stay: policies and revocations are no business of it."""
     return (
         before.provider.config == now.provider.config
+        and before.provider.status is now.provider.status
         and before.provider.kind is now.provider.kind
         and before.sealed_secret == now.sealed_secret
     )
+
+
+def _canonical_client(provider: Provider, name: str) -> str:
+    """Return how certificates name a client (`certificates.py`); raises `InvalidError`."""
+    config = parse_config(provider.kind, provider.config)
+    source = config.identity_from if isinstance(config, CertificateConfig) else ""
+    is_dns = source == "dns"
+    if (
+        name != name.strip()
+        or (source != COMMON_NAME and not name.isascii())
+        or (is_dns and "*" in name)
+    ):
+        raise InvalidError(f"no certificate gives its holder the name {quote(name)}", field="name")
+    return name.lower() if is_dns else name
+
+
+def _check_claimed(name: str) -> None:
+    """Refuse a name by which nobody logs in, as logins do; raises `InvalidError`."""
+    try:
+        read_claims({"sub": name}, ClaimNames(), issuer="", audience="", expires_at=0.0)
+    except UnauthenticatedError:
+        raise InvalidError(f"no login is of anybody called {quote(name)}", field="name") from None
 
 
 def _login(provider: Provider, identity: ExternalIdentity) -> Login:

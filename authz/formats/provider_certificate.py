@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from authz.formats.provider_config import Members, refuse
 
@@ -23,9 +24,18 @@ IDENTITY_SOURCES: Final = (COMMON_NAME, "uri", "dns", "email")
 
 CA_LIMIT: Final = 8
 """Most CAs of one provider: a few of one organization, and the next ones beside them while they change."""
+CONSTRAINTS_LIMIT: Final = 64
+"""Most subtrees in the name constraints of a CA: each is held against each name of a client, who has many."""
 CA_TEXT_LIMIT: Final = 64 * 1024
 """Longest text of them, in characters."""
 
+_UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _MEMBERS: Final = ("ca_pem", "identity_from", "policies_from", "allowed_names")
 _BLOCK: Final = re.compile(
     r"-----BEGIN CERTIFICATE-----\s++[A-Za-z0-9+/=\s]++-----END CERTIFICATE-----"
@@ -81,13 +91,18 @@ def _parse_authorities(text: object) -> tuple[x509.Certificate, ...]:
 def _parse_authority(block: str) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(block.encode())
-        is_authority = certificate.extensions.get_extension_for_class(
-            x509.BasicConstraints
-        ).value.ca
-    except x509.ExtensionNotFound:
-        is_authority = False
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension):
+        extensions = tuple(each.value for each in certificate.extensions)
+    except _UNREADABLE:
         raise refuse("ca_pem", "holds a certificate that cannot be read") from None
-    if not is_authority:
+    if not any(isinstance(each, x509.BasicConstraints) and each.ca for each in extensions):
         raise refuse("ca_pem", "holds a certificate that is not a CA's")
+    for each in extensions:
+        if isinstance(each, x509.NameConstraints) and _count_subtrees(each) > CONSTRAINTS_LIMIT:
+            raise refuse(
+                "ca_pem", f"holds a CA with more than {CONSTRAINTS_LIMIT} name constraints"
+            )
     return certificate
+
+
+def _count_subtrees(constraints: x509.NameConstraints) -> int:
+    return len(constraints.permitted_subtrees or ()) + len(constraints.excluded_subtrees or ())

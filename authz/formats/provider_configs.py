@@ -57,6 +57,25 @@ def check_config(kind: ProviderKind, text: str, has_secret: bool) -> Config:  # 
     return config
 
 
+def find_origin(kind: ProviderKind, text: str) -> object:
+    """Return what decides who a provider's users are and vouches for them; it is only compared.
+
+    `None` where the configuration can no longer be read, and so differs from every one that can.
+    """
+    try:
+        config = parse_config(kind, text)
+    except InvalidError:
+        return None
+    if isinstance(config, OidcConfig):
+        return config.issuer
+    if isinstance(config, LdapConfig):
+        bases = frozenset(base.name.text for base in config.user_bases)
+        return (config.host, config.port, config.encryption, bases)
+    if isinstance(config, CertificateConfig):
+        return frozenset(config.authorities)
+    return config.url
+
+
 def render_config(text: str) -> str:
     """Return a stored configuration as people read it: indented."""
     return json.dumps(json.loads(text), indent=2, ensure_ascii=False)

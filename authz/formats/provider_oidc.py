@@ -31,7 +31,8 @@ _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 class OidcConfig:
     """A provider's configuration; `parse_oidc_config` is the only way to one. Durations are seconds.
 
-    A token is for us when its `iss` is `issuer` and its `aud` holds one of `client_ids`.
+    A token is for us when its `iss` is `issuer` and its `aud` holds one of `client_ids`. `policies_allowed` are
+    patterns with `*` and `?`, one of which each policy that a token grants has to match; without any, all do.
     """
 
     issuer: str
@@ -39,6 +40,7 @@ class OidcConfig:
     discovery_url: str = ""
     policy_claim: str = ""
     policy_claim_prefix: str = ""
+    policies_allowed: tuple[str, ...] = ()
     groups_claim: str = ""
     display_claim: str = ""
     claims_from_userinfo: bool = False
@@ -84,6 +86,7 @@ def parse_oidc_config(raw: Mapping[str, object]) -> OidcConfig:
         ),
         policy_claim=members.text("policy_claim", ""),
         policy_claim_prefix=members.text("policy_claim_prefix", ""),
+        policies_allowed=members.names("policies_allowed", ()),
         groups_claim=members.text("groups_claim", ""),
         display_claim=members.text("display_claim", ""),
         claims_from_userinfo=members.flag("claims_from_userinfo"),
@@ -102,8 +105,9 @@ def parse_oidc_config(raw: Mapping[str, object]) -> OidcConfig:
 
 def _check(config: OidcConfig) -> None:
     """Refuse members that say nothing without each other: who wrote them expects something of them."""
-    if config.policy_claim_prefix and not config.policy_claim:
-        raise refuse("policy_claim_prefix", "needs `policy_claim`")
+    for name in ("policy_claim_prefix", "policies_allowed"):
+        if getattr(config, name) and not config.policy_claim:
+            raise refuse(name, "needs `policy_claim`")
     for name in ("keycloak_realm", "keycloak_admin_url"):
         # A realm is not guessed: in another one nobody is found, and who is not found is disabled.
         if bool(getattr(config, name)) != (config.vendor == KEYCLOAK):

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from authz.errors import ParseError
 from authz.formats.provider_config import Members, refuse
-from authz.identity.strict_json import parse_object
+from authz.identity.strict_json import ANSWER_PARTS, parse_object
 
 TOKEN_PARAMETER: Final = "token"  # noqa: S105 - the name of one
 VALIDITY_MIN: Final = 900
@@ -65,7 +65,7 @@ def parse_webhook_config(raw: Mapping[str, object]) -> WebhookConfig:
 
 def parse_answer(body: bytes) -> WebhookAnswer:
     """Read an answer of status 200; raises `ParseError` without a word of it."""
-    document = parse_object(body)
+    document = parse_object(body, parts_limit=ANSWER_PARTS)
     user, seconds = document.get("user"), document.get("maxValiditySeconds")
     claims = document.get("claims")
     if not document.keys() <= {"user", "maxValiditySeconds", "claims"}:
@@ -84,7 +84,7 @@ def parse_answer(body: bytes) -> WebhookAnswer:
 def parse_reason(body: bytes) -> str:
     """Return why the webhook refuses, in its words, for administrators to see; empty if it does not say."""
     try:
-        reason = parse_object(body).get("reason")
+        reason = parse_object(body, parts_limit=ANSWER_PARTS).get("reason")
     except ParseError:
         return ""
     return reason if isinstance(reason, str) else ""

@@ -28,6 +28,8 @@ VALUE_LIMIT: Final = 2_048
 """Longest text in a claim, in characters."""
 LIST_LIMIT: Final = 1_000
 """Most texts in a claim."""
+POLICIES_LIMIT: Final = 100
+"""Most policies that a claim names: each is part of every decision of the session."""
 TAGS_LIMIT: Final = 50
 """Most session tags (AWS)."""
 DISPLAY_LIMIT: Final = 256
@@ -157,8 +159,8 @@ def _read_policies(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
         return ()
     listed = ",".join(_texts(find_claim(claims, name), name)).split(",")
     policies = tuple(dict.fromkeys(one for policy in listed if (one := policy.strip())))
-    if len(policies) > LIST_LIMIT:
-        raise rejected(f"the claim {quote(name)} has more than {LIST_LIMIT:,} policies")
+    if len(policies) > POLICIES_LIMIT:
+        raise rejected(f"the claim {quote(name)} has more than {POLICIES_LIMIT} policies")
     return policies
 
 
@@ -185,7 +187,10 @@ def _read_facts(claims: Mapping[str, Any], issuer: str) -> Mapping[str, Values]:
         if not values:
             continue
         _add(facts, f"jwt:{name}", values)
-        if has_keys and (isinstance(value, str) or name in _LISTS_OF_AWS):
+        # INVARIANT: what follows the last `:` of a provider's key is the claim, so two issuers of which one
+        # begins as the other does have no key in common.
+        is_plain = ":" not in name and "/" not in name
+        if has_keys and is_plain and (isinstance(value, str) or name in _LISTS_OF_AWS):
             _add(facts, f"{provider}:{name}", values)
     return facts
 

@@ -26,10 +26,18 @@ from authz.identity.strict_json import parse_object
 
 TOKEN_LIMIT: Final = 16 * 1024
 """Longest token, in characters. Keycloak's and Entra ID's with hundreds of groups stay below it."""
+PARTS_LIMIT: Final = 2_500
+"""Most parts (`strict_json.py`) of the claims, a fifth of their longest text: a token full of ARNs has 2,100.
+More of them would cost a stranger nothing and everybody else milliseconds."""
+HEADER_PARTS_LIMIT: Final = 128
+"""Most parts of the header; one with a key and its certificates has 20."""
 AUDIENCES_LIMIT: Final = 64
 """Most members of `aud`."""
 LEEWAY: Final = 60.0
 """Seconds by which the provider's clock and ours may differ (RFC 7519 §4.1.4: "no more than a few minutes")."""
+KEYS_TRIED: Final = 2
+"""Most keys of one name that a signature is tried with: a provider that uses a name again has an old and a new
+one, and each costs up to a millisecond, whoever made the token."""
 TIME_LIMIT: Final = 253_402_300_799
 """The last second of the year 9999, in epoch seconds: what is beyond it is no time."""
 
@@ -62,7 +70,10 @@ class Token:
 
 
 def parse_token(text: str) -> Token:
-    """Take a token apart; raises `UnauthenticatedError`. The message never holds any of it."""
+    """Take a token apart; raises `UnauthenticatedError`. The message never holds any of it.
+
+    The claims are read last and, as the costliest, only after a header that is acceptable.
+    """
     if len(text) > TOKEN_LIMIT:
         raise _invalid(f"has more than {TOKEN_LIMIT:,} characters")
     parts = text.split(".", 3)
@@ -70,11 +81,11 @@ def parse_token(text: str) -> Token:
         raise _invalid("has not three parts")
     header, claims, signature = (_decode(part) for part in parts)
     try:
-        algorithm, kid = _read_header(parse_object(header))
+        algorithm, kid = _read_header(parse_object(header, parts_limit=HEADER_PARTS_LIMIT))
         return Token(
             algorithm=algorithm,
             kid=kid,
-            claims=parse_object(claims),
+            claims=parse_object(claims, parts_limit=PARTS_LIMIT),
             signed=text.rpartition(".")[0].encode(),
             signature=signature,
         )
@@ -141,6 +152,7 @@ def find_issued_at(token: Token) -> float | None:
 def find_keys(token: Token, keys: Collection[VerificationKey]) -> tuple[VerificationKey, ...]:
     """Return the keys the token may be signed with by its `kid`; without one, the only key there could be.
 
+    Of keys with the same name, the first `KEYS_TRIED` of a type that fits count, and the others never.
     None at all means that the provider has to be asked for new ones. Raises `UnauthenticatedError` where it
     need not be: for a known key of another type, and where nothing tells which one of several.
     """
@@ -153,7 +165,7 @@ def find_keys(token: Token, keys: Collection[VerificationKey]) -> tuple[Verifica
     fitting = tuple(key for key in named if token.algorithm in key.algorithms)
     if named and not fitting:
         raise _invalid("has an algorithm that its key is not for")
-    return fitting
+    return fitting[:KEYS_TRIED]
 
 
 def check_signature(token: Token, keys: Collection[VerificationKey]) -> None:

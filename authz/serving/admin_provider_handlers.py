@@ -16,7 +16,14 @@ from authz.access.entries import KeyEntry
 from authz.clock import Clock
 from authz.control.login_outcomes import LoginOutcomes
 from authz.control.providers import Providers
-from authz.errors import AuthzError, InvalidError, UnauthenticatedError, UnavailableError, quote
+from authz.errors import (
+    AuthzError,
+    InvalidError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+    quote,
+)
 from authz.formats.admin_v1 import parse_status
 from authz.formats.admin_v1_providers import (
     LoginProof,
@@ -39,6 +46,9 @@ from authz.wire.authz.admin.v1 import provider_service_pb2 as wire
 
 GUESSED: Final = frozenset({ProviderKind.LDAP, ProviderKind.WEBHOOK})
 """The kinds whose proofs people make up, and others may guess; as over STS (`sts_logins.py`)."""
+
+UNUSABLE: Final = "the provider cannot be used as it is configured; see the log"
+"""It is stored, and not live here (`federation/registry.py`)."""
 
 
 class TriedFederation(Federation, Protocol):
@@ -160,10 +170,10 @@ class ProviderHandlers:
             return render_refused_login(steps, "the provider is disabled", proof)
         try:
             login = await self._prove(provider.name, proof, source_ip, steps.append)
-        except UnauthenticatedError as error:
+        except (UnauthenticatedError, UnavailableError) as error:
             return render_refused_login(steps, error.message, proof)
-        except UnavailableError as error:
-            return render_refused_login(steps, error.message, proof)
+        except NotFoundError:
+            return render_refused_login(steps, UNUSABLE, proof)
         outcome = await self._outcomes.find(login, self._clock.now())
         return render_login(steps, login, login_facts(login, self._account), outcome, proof)
 

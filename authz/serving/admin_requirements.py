@@ -217,24 +217,25 @@ _ATTACHMENTS: Final[Mapping[str, Requirement]] = {
 }
 
 # MinIO has no right for ending sessions; it asks for that to remove service accounts.
+_END_SESSIONS: Final = ("authz:RevokeSessions", "admin:RemoveServiceAccount")
+_LIST_SESSIONS: Final = ("authz:ListSessions", "admin:ListTemporaryAccounts")
+_OF_PROVIDER: Final = ("identity-provider", "provider_name")
 _SESSIONS: Final[Mapping[str, Requirement]] = {
     "CreateSession": Requirement("sts:GetSessionToken", None, CALLER),
-    "RevokeSessions/user_name": Requirement(
-        "authz:RevokeSessions", "admin:RemoveServiceAccount", "user", "user_name"
-    ),
+    "RevokeSessions/user_name": Requirement(*_END_SESSIONS, "user", "user_name"),
     "RevokeSessions/role_name": Requirement("authz:RevokeSessions", None, "role", "role_name"),
-    "RevokeSessions/provider_name": Requirement(
-        "authz:RevokeSessions", "admin:RemoveServiceAccount", "identity-provider", "provider_name"
-    ),
+    "RevokeSessions/provider_name": Requirement(*_END_SESSIONS, *_OF_PROVIDER),
     # Whose it is stands in a token that nobody has kept: who may end one may end anybody's.
-    "RevokeSessions/access_key_id": Requirement(
-        "authz:RevokeSessions", "admin:RemoveServiceAccount", "resource"
-    ),
+    "RevokeSessions/access_key_id": Requirement(*_END_SESSIONS, "resource"),
+    "ListSessions/user_name": Requirement(*_LIST_SESSIONS, "user", "user_name"),
+    "ListSessions/role_name": Requirement("authz:ListSessions", None, "role", "role_name"),
+    "ListSessions/provider_name": Requirement(*_LIST_SESSIONS, *_OF_PROVIDER),
+    "ListSessions/all": Requirement(*_LIST_SESSIONS, "resource"),
 }
 
-# The words for OpenID Connect's providers are those of every kind. To change one is to say anew who its users are:
-# AWS has that for SAML's alone; of OpenID Connect's it replaces thumbprints, and who may do that must not get the
-# whole. All are words of `iam:`, so that "all but `iam:*`" (AWS's PowerUserAccess) hands out none.
+# The words for OpenID Connect's providers are those of every kind. To change one is to say anew who its users
+# are: AWS has that for SAML's alone; of OpenID Connect's it replaces thumbprints, and who may do that must not
+# get the whole. All are words of `iam:`, so that "all but `iam:*`" (AWS's PowerUserAccess) hands out none.
 _CONFIGURE: Final = "admin:ConfigUpdate"
 _PROVIDERS: Final[Mapping[str, Requirement]] = {
     "CreateProvider": Requirement(
@@ -279,10 +280,7 @@ The kind is the set field of the request's oneof, or a `HolderKind`.
 
 def find_requirement(method: str, request: Message) -> Requirement:
     """Return what `request` to `method` needs; raises `InvalidError` when it does not say what it is about."""
-    needed = REQUIREMENTS.get(method)
-    if needed is not None:
-        return needed
-    return REQUIREMENTS[f"{method}/{_kind_of(request)}"]
+    return REQUIREMENTS.get(method) or REQUIREMENTS[f"{method}/{_kind_of(request)}"]
 
 
 def _kind_of(request: Message) -> str:

@@ -1,4 +1,4 @@
-"""What the methods about sessions do once the gate is passed: issue one to the caller, end those of others.
+"""What the methods about sessions do once the gate is passed: issue one to the caller, list and end others'.
 
 Whose session it is comes from the credential that signed the call and from nothing the call says, so that no
 field of a request can name another parent. Whether a credential may have sessions is told by the use-case.
@@ -11,9 +11,15 @@ from dataclasses import replace
 from authz.access.entries import KeyEntry, RoleEntry
 from authz.control.providers import Providers
 from authz.control.roles import Roles
+from authz.control.session_trail import Origin, SessionTrail
 from authz.control.sessions import Parent, Sessions
 from authz.control.users import Users
-from authz.formats.admin_v1_sessions import parse_duration, render_issued_session
+from authz.errors import InvalidError
+from authz.formats.admin_v1_sessions import (
+    parse_duration,
+    render_issued_session,
+    render_listed_session,
+)
 from authz.identity.principal import SOURCE_IDENTITY, TAG_PREFIX
 from authz.policy.request import NO_FACTS
 from authz.serving.admin_fields import demand_spelling
@@ -29,12 +35,14 @@ class SessionHandlers:
     def __init__(
         self,
         sessions: Sessions,
+        trail: SessionTrail,
         users: Users,
         roles: Roles,
         providers: Providers,
         metrics: Metrics,
     ) -> None:
         self._sessions = sessions
+        self._trail = trail
         self._users = users
         self._roles = roles
         self._providers = providers
@@ -50,6 +58,7 @@ class SessionHandlers:
             duration=parse_duration(request),
             policy=request.policy,
             policy_names=request.policy_names,
+            origin=Origin("CreateSession"),
         )
         self._issued.inc(("CreateSession",))
         self._log.info(
@@ -60,6 +69,34 @@ class SessionHandlers:
             expires_at=issued.session.expires_at,
         )
         return render_issued_session(issued)
+
+    async def list_sessions(self, request: wire.ListSessionsRequest) -> wire.ListSessionsResponse:
+        """List the sessions of the trail: all, or those of a user, a role or a provider."""
+        await self._demand_spelling(request)
+        page = await self._trail.list(
+            user_name=request.user_name,
+            role_name=request.role_name,
+            provider_name=request.provider_name,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return wire.ListSessionsResponse(
+            sessions=[render_listed_session(listed) for listed in page.items],
+            next_page_token=page.next_page_token,
+        )
+
+    async def _demand_spelling(self, request: wire.ListSessionsRequest) -> None:
+        if request.HasField("user_name"):
+            stored = (await self._users.get(request.user_name)).name
+            demand_spelling(request.user_name, stored, "user_name")
+        elif request.HasField("role_name"):
+            stored = (await self._roles.get(request.role_name)).name
+            demand_spelling(request.role_name, stored, "role_name")
+        elif request.HasField("provider_name"):
+            stored = (await self._providers.get(request.provider_name)).name
+            demand_spelling(request.provider_name, stored, "provider_name")
+        elif not request.all:
+            raise InvalidError("set `all` to list everybody's", field="all")
 
     async def revoke_sessions(
         self, request: wire.RevokeSessionsRequest

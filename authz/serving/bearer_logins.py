@@ -31,6 +31,7 @@ from authz.errors import (
 from authz.identity.external import Login, ProviderKind
 from authz.identity.records import external_name
 from authz.serving.external_users import External, ExternalUsers
+from authz.serving.failure_budget import FailureBudget
 from authz.serving.federation import Federation
 from authz.telemetry.logs import get_logger
 from authz.telemetry.metrics import Metrics
@@ -119,6 +120,7 @@ class BearerLogins:
         self._authenticator = authenticator
         self._clock = clock
         self._logins = metrics.logins
+        self._failures = FailureBudget(clock)
         self._loads: dict[str, Loads] = {}
         # User → when the newest proof was made, and when it last changed the record (monotonic).
         self._words: Shelf[tuple[float, float]] = Shelf(WORDS_HELD)
@@ -137,11 +139,11 @@ class BearerLogins:
             raise UnauthenticatedError(found.code, found.message)
         return None if found is None else _of_login(found)
 
-    async def load(self, presented: Presented) -> Proven:
-        """Return whose it is, asking whoever must be asked.
+    async def load(self, presented: Presented, source_ip: str = "") -> Proven:
+        """Return whose it is, asking whoever must be asked; `source_ip` is where it came from, if known.
 
         Raises `UnauthenticatedError` for what is refused, `UnavailableError` when nobody can tell, and
-        `OverloadedError` when too many wait.
+        `OverloadedError` when too many wait, or too many from there were no good.
         """
         if presented.kind is PresentedKind.SESSION_TOKEN:
             return self._of_session(await self._authenticator.load_session(presented.text))
@@ -151,7 +153,12 @@ class BearerLogins:
             # What is no token, or nobody's here, waits for nothing and costs nobody else a place.
             provider_id = self._federation.find_provider(presented.text)
         loads = self._loads.setdefault(provider_id, Loads(CONCURRENT))
-        taken = await loads.once(presented.digest, lambda: self._take(presented))
+        self._failures.check(source_ip)
+        try:
+            taken = await loads.once(presented.digest, lambda: self._take(presented))
+        except UnauthenticatedError:
+            self._failures.spend(source_ip)
+            raise
         return _of_login(taken)
 
     def _of_session(self, credential: KeyEntry) -> Proven:

@@ -168,7 +168,7 @@ class ExtAuthz:
 
     async def _check_presented(self, question: _Question, presented: Presented) -> bytes:
         try:
-            proven = await self._bearers.load(presented)
+            proven = await self._bearers.load(presented, question.request.source_ip)
         except UnauthenticatedError as error:
             return self._refuse(question, error.code, error.message)
         answer = self._answer(question, None, proven)

@@ -64,6 +64,20 @@ class ExternalUsers:
         facts = login_facts(login, self._account)
         return External(entry, granted, facts, self._acting(entry, granted, facts))
 
+    async def check(self, login: Login) -> None:
+        """Refuse who is known here and may not log in; nobody gets known by it.
+
+        For sessions of roles: the role says who gets one, and a disabled user is out all the same. Raises as
+        `find`.
+        """
+        name = external_name(login.provider_name, login.identity.name)
+        entry = self._principals.find_user(name) or await self._principals.load_user(name)
+        if entry is not None and entry.vouched is not None and entry.vouched.is_absent:
+            # It is back; whether it is disabled besides, only what is stored then tells.
+            entry = await self._find_entry(login, has_policies=True, is_news=True)
+        if entry is not None and not entry.is_enabled:
+            raise UnauthenticatedError("AccessDenied", SHUT_OUT)
+
     async def _find_entry(self, login: Login, *, has_policies: bool, is_news: bool) -> UserEntry:
         identity = login.identity
         name = external_name(login.provider_name, identity.name)

@@ -1,9 +1,11 @@
 """How often somebody may try to log in: growing delays for an account, a source, and one at the other.
 
 Whoever guesses passwords is slowed down by where it comes from and by whom it is after. An account alone is
-slowed least, or anybody could keep its owner out. An attempt counts from its beginning, so that many at once
-are many, and is taken back when it was good, or when nobody could tell. What failed is forgotten little by
-little: among the many who share an address somebody mistypes a password every day.
+slowed least, or anybody could keep its owner out; it is slowed soon, for directories lock accounts after some
+ten failures. An account is one of the provider that was named: who is called the same elsewhere is somebody
+else. An attempt counts from its beginning, so that many at once are many, and is taken back when it was good,
+or when nobody could tell. What failed is forgotten little by little: among the many who share an address
+somebody mistypes a password every day.
 
 What is remembered is bounded; when it is full, the oldest is forgotten first. Each replica counts for itself.
 Not here: how a password is verified, and what a login is answered with (`sts_logins.py`).
@@ -45,7 +47,10 @@ class Limit(NamedTuple):
 
 ACCOUNT_AT_SOURCE: Final = Limit(5, 900.0)
 SOURCE: Final = Limit(50, 60.0)
-ACCOUNT: Final = Limit(50, 10.0)
+ACCOUNT: Final = Limit(10, 10.0)
+
+_IGNORED: Final = frozenset("\u1806\ufffc")
+"""What RFC 4518 §2.2 maps to nothing and is neither a mark nor invisible."""
 
 
 class _Tries:
@@ -56,7 +61,8 @@ class _Tries:
         self.at = 0.0
 
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]
+"""A provider, an account of it, a source; those that do not matter are empty."""
 
 
 class Attempt:
@@ -88,13 +94,13 @@ class LoginLimits:
     def __len__(self) -> int:
         return len(self._tries)
 
-    def begin(self, account: str, source_ip: str) -> Attempt:
+    def begin(self, account: str, source_ip: str, *, provider: str = "") -> Attempt:
         """Let an attempt in; `account` is empty where the proof names none, as is an unknown source.
 
-        Raises `OverloadedError` when it comes too soon.
+        `provider` is the one that was named, if any. Raises `OverloadedError` when it comes too soon.
         """
         now = self._clock.monotonic()
-        keys = _keys(account, _network(source_ip))
+        keys = _keys(provider[:NAME_REMEMBERED], account, network_of(source_ip))
         counts = [self._count(key, limit, now) for key, limit in keys]
         for (key, limit), count in zip(keys, counts, strict=True):
             if limit.delay(count) > self._since(key, now):
@@ -126,25 +132,33 @@ class LoginLimits:
         return 0.0 if tries is None else now - tries.at
 
 
-def _keys(account: str, source: str) -> tuple[tuple[Key, Limit], ...]:
+def _keys(provider: str, account: str, source: str) -> tuple[tuple[Key, Limit], ...]:
     folded = _fold(account)
     keys: list[tuple[Key, Limit]] = []
     if account:
-        keys.append(((folded, ""), ACCOUNT))
+        keys.append(((provider, folded, ""), ACCOUNT))
     if source:
-        keys.append((("", source), SOURCE))
+        keys.append((("", "", source), SOURCE))
     if account and source:
-        keys.append(((folded, source), ACCOUNT_AT_SOURCE))
+        keys.append(((provider, folded, source), ACCOUNT_AT_SOURCE))
     return tuple(keys)
 
 
 def _fold(account: str) -> str:
-    """Return what spellings of a name have in common that a directory may take for one (RFC 4518)."""
-    text = unicodedata.normalize("NFKC", account[:NAME_REMEMBERED]).casefold()
+    """Return what spellings of a name have in common that a directory may take for one.
+
+    That is those of RFC 4518, and accents, which Active Directory does not tell apart.
+    """
+    text = "".join(
+        character
+        for character in unicodedata.normalize("NFKD", account[:NAME_REMEMBERED])
+        if character.isspace()
+        or (unicodedata.category(character)[0] not in "CM" and character not in _IGNORED)
+    ).casefold()
     return " ".join(text.split()) or account[:NAME_REMEMBERED]
 
 
-def _network(source_ip: str) -> str:
+def network_of(source_ip: str) -> str:
     """Return what one client is known by: an IPv4 address, or the network an IPv6 one is of."""
     try:
         address = ip_address(source_ip)

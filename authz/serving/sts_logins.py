@@ -1,8 +1,8 @@
 """Sessions on the word of an identity provider: proved by it, then like any other.
 
 Without a role the session is the provider's user's own; it needs no right but can be denied, as every session
-of oneself. With one, the role's trust policy alone decides, and it must name the provider. A session ends with
-its proof at the latest.
+of oneself. With one, the role's trust policy alone decides, and it must name the provider; but a user who is
+disabled here gets none. A session ends with its proof at the latest.
 
 Not here: what a proof is worth (`federation`), who the user is (`external_users.py`), requests and answers
 (`formats/sts_logins.py`).
@@ -17,6 +17,7 @@ from authz.access.entries import RoleEntry
 from authz.access.roles import Roles
 from authz.clock import Clock
 from authz.control.limits import SESSION_DURATION_DEFAULT
+from authz.control.session_trail import Origin
 from authz.control.sessions import AssumedRole, IssuedSession, Parent, Sessions, SessionTags
 from authz.errors import AuthzError, OverloadedError, UnauthenticatedError, UnavailableError
 from authz.formats.aws_query import QueryError
@@ -144,7 +145,7 @@ class StsLogins:
         """
         if asked.action not in _GUESSED:
             return None
-        return self._limits.begin(asked.username, request.source_ip)
+        return self._limits.begin(asked.username, request.source_ip, provider=asked.provider)
 
     async def _take_token(self, asked: LoginRequest, _: HttpRequest) -> Login:
         return await self._federation.take_token(
@@ -204,6 +205,7 @@ class StsLogins:
             policy=asked.policy,
             policy_names=asked.policy_names,
             name=asked.name,
+            origin=Origin(asked.action, proven.request.source_ip),
         )
         request_id = self._authorizer.next_id()
         return request_id, self._render(proven, issued, user.entry.principal, request_id)
@@ -211,6 +213,7 @@ class StsLogins:
     async def _assume(self, proven: Proven) -> tuple[str, bytes]:
         asked, login = proven.asked, proven.login
         identity = login.identity
+        await self._users.check(login)
         role = await self._find_role(asked.role_arn)
         principal = federated_principal(login, self._account)
         facts = _facts(asked)
@@ -253,6 +256,7 @@ class StsLogins:
                 transitive=identity.transitive,
                 source_identity=identity.source_identity,
             ),
+            origin=Origin(asked.action, proven.request.source_ip),
         )
         who = session_principal(role.principal, issued.session)
         return answer.decision_id, self._render(proven, issued, who, answer.decision_id)

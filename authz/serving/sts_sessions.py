@@ -17,6 +17,7 @@ from authz.access.entries import KeyEntry, RoleEntry
 from authz.access.exact_loads import LOAD_ATTEMPTS
 from authz.access.roles import Roles
 from authz.control.limits import SESSION_DURATION_DEFAULT
+from authz.control.session_trail import Origin
 from authz.control.sessions import AssumedRole, IssuedSession, Sessions, SessionTags
 from authz.errors import ForbiddenError, UnavailableError
 from authz.formats.aws_query import QueryError
@@ -114,6 +115,7 @@ class StsSessions:
             policy=asked.policy,
             policy_names=asked.policy_names,
             name=asked.name,
+            origin=Origin(asked.action, admitted.request.source_ip),
         )
         request_id = self._authorizer.next_id()
         return request_id, self._render(asked, admitted, issued, acting.principal, request_id)
@@ -151,6 +153,7 @@ class StsSessions:
                 transitive=asked.transitive,
                 source_identity=asked.source_identity,
             ),
+            origin=Origin(asked.action, admitted.request.source_ip),
         )
         principal = session_principal(role.principal, issued.session)
         return answer.decision_id, self._render(

@@ -6,10 +6,12 @@ over HTTP and an authority of client certificates, whose clients come to a secon
 
 import asyncio
 import base64
+import contextlib
 import json
 import subprocess
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +46,8 @@ from authz.identity.records import Provider, Status, TargetKind
 from authz.store import local_files
 from authz.store.sql.engine import Database, DatabaseOptions
 from authz.store.sql.store import SqlStore
+from bench.freshness import replicas
+from bench.revocations import WAYS, Client, Revocations, revocations
 from tests.acceptance.stack import ONCE, S3, s3_client
 from tests.acceptance.test_sts import ACCOUNT, BIN, REGION, code, session_policy, what_it_may
 from tests.servers.admin_client import document, statement
@@ -53,6 +57,7 @@ from tests.servers.envoy import Envoy, start_envoy
 from tests.servers.issuer import Issuer
 from tests.servers.moto_store import MotoStore, start_moto_store
 from tests.servers.oidc_provider import CLIENT_ID, RealProvider, start_oidc_provider
+from tests.servers.postgres import PostgresServer
 from tests.servers.processes import bare_environment, http_text, wait_for
 from tests.servers.slapd import ADMIN, ADMIN_PASSWORD, SUFFIX, SlapdServer, running_slapd
 
@@ -283,6 +288,19 @@ def asked(token: str, **more: Any) -> dict[str, Any]:
     return {"RoleArn": DUMMY, "RoleSessionName": "ci", "WebIdentityToken": token, **more}
 
 
+@pytest.fixture(scope="module")
+def pair(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Revocations]:
+    """Two replicas on one database, and a provider; in the order of the tests, the last to start."""
+    folder = tmp_path_factory.mktemp("pair")
+    with (
+        replicas(folder, postgres.create_database("logins")) as (writer, reader),
+        revocations(writer, reader) as made,
+    ):
+        yield made
+
+
 # --- boto3 and aws ------------------------------------------------------------------------------------------
 
 
@@ -313,7 +331,9 @@ def test_a_stored_role_is_had_by_whom_it_trusts_with_the_tags_of_the_claim(
     site: Site, sts: Any
 ) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/web"
-    tags = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}}
+    tags: dict[str, Any] = {
+        "https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}
+    }
 
     def token(sub: str = "rolf", **claims: Any) -> str:
         return site.oidc.login(sub, **claims).id_token
@@ -536,3 +556,29 @@ def test_no_password_and_no_token_is_in_any_log(site: Site, sts: Any) -> None:
     for secret in secrets:
         for spelt in (secret, urllib.parse.quote_plus(secret), urllib.parse.quote(secret)):
             assert spelt not in said
+
+
+# --- two replicas on PostgreSQL -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_what_is_revoked_through_one_replica_is_refused_by_the_other(
+    pair: Revocations, way: str
+) -> None:
+    """How soon is printed by `make bench-freshness`."""
+    assert len(WAYS[way](pair, 3)) == 3
+
+
+def test_many_first_logins_at_both_replicas_make_one_user(pair: Revocations) -> None:
+    token = pair.issuer.token(sub="crowd")
+
+    def log_in(number: int) -> str:
+        server = pair.writer if number % 2 else pair.reader_server
+        with contextlib.closing(Client(server)) as client:
+            return client.log_in(token).access_key_id
+
+    with ThreadPoolExecutor(16) as threads:
+        keys = set(threads.map(log_in, range(48)))
+    assert len(keys) == 48
+    users = pair.writer.cli_json("user", "list")["users"]
+    assert [user["name"] for user in users].count("corp=crowd") == 1

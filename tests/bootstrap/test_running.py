@@ -108,6 +108,15 @@ async def test_a_routes_file_that_says_something_else_stops_the_start(tmp_path, 
     assert str(path) in failed.value.message
 
 
+async def test_certificates_of_the_proxy_before_envoy_are_nobodys(tmp_path):
+    path = tmp_path / "routes.toml"
+    path.write_text(MAPPING.replace('name = "a"', 'name = "a"\ncertificates = true'))
+    with pytest.raises(InvalidError) as failed:
+        async with running(settings(tmp_path, http_routes_file=path, trusted_hops=1)):
+            pass
+    assert "AUTHZ_TRUSTED_HOPS" in failed.value.message
+
+
 async def test_a_routes_file_that_is_right_serves(tmp_path):
     path = tmp_path / "routes.toml"
     path.write_text(MAPPING)

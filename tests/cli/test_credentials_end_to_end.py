@@ -199,3 +199,22 @@ def test_a_token_of_somebody_elses_is_not_taken_with_a_key(run, person):
     refused = run("user", "get", "tina", credential=(*key, token))
     assert refused.exit_code == ExitCode.DENIED
     assert token not in refused.output
+
+
+def test_sessions_are_listed_with_what_became_of_them(run, person):
+    key = person("lisa")
+    first, second = (run.json("session", "create", credential=key) for _ in range(2))
+    run.ok("session", "revoke", "--session", first["access_key_id"])
+    deadline = SystemClock().monotonic() + 30
+    while len(listed := run.json("session", "list", "--user", "lisa")["sessions"]) < 2:
+        assert SystemClock().monotonic() < deadline
+    states = {one["access_key_id"]: one["state"] for one in listed}
+    assert states == {
+        first["access_key_id"]: "revoked",
+        second["access_key_id"]: "active",
+    }
+    table = run.ok("session", "list")
+    assert second["access_key_id"] in table
+    assert "lisa" in table
+    assert first["secret_access_key"] not in table
+    assert "name one of" in run("session", "list", "--user", "x", "--role", "y").stderr

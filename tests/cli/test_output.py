@@ -29,6 +29,10 @@ def test_a_message_becomes_plain_values():
             "tags": {"team": "blue"},
             "create_time": "2023-11-14T22:13:20Z",
             "permissions_boundary": "",
+            "provider": "",
+            "display_name": "",
+            "external_groups": [],
+            "absent_time": None,
         },
         "revision": 2**40,
     }

@@ -144,7 +144,7 @@ def text_of(value: str | float | bool) -> str:
 def check_request(
     request: Mapping[str, Any],
     signature: Mapping[str, Any],
-    credential: tuple[str, str] | None,
+    credential: tuple[str, ...] | None,
     now: float,
 ) -> bytes:
     """Return Envoy's question about `request`, signed with `credential`."""
@@ -154,6 +154,7 @@ def check_request(
         lines += [(name, each) for each in (value if isinstance(value, list) else [value])]
     method, path, query = request["method"], request["path"], request.get("query", "")
     if credential is not None and signature.get("in") != "none":
+        lines += [("x-amz-security-token", token) for token in credential[2:]]
         joined: dict[str, str] = {}
         for name, value in lines:
             joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -1,11 +1,20 @@
 """One scenario as values: what its records are called in a service, and its policies and principal without one."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from authz.formats.iam_json import RESOURCE_POLICY, parse_policy
-from authz.identity.principal import ANONYMOUS, root_principal, user_principal
-from authz.identity.records import Group, Status, User
+from authz.formats.iam_json import RESOURCE_POLICY, TRUST_POLICY, parse_policy
+from authz.identity.external import ExternalIdentity, Login, ProviderKind
+from authz.identity.principal import (
+    ANONYMOUS,
+    federated_principal,
+    login_facts,
+    root_principal,
+    user_principal,
+)
+from authz.identity.records import Group, Status, User, external_name
+from authz.policy.applicable import Applicable
 from authz.policy.arn import assumed_role_arn, policy_holder, role_arn
 from authz.policy.canned import CANNED_POLICIES
 from authz.policy.compile import (
@@ -15,8 +24,16 @@ from authz.policy.compile import (
     compile_policy_set,
     compile_resource_policy,
 )
-from authz.policy.decision import Layer
-from authz.policy.request import NO_FACTS, Principal, PrincipalKind
+from authz.policy.decide import decide, decide_federated_trust, decide_trust
+from authz.policy.decision import Decision, Layer
+from authz.policy.request import (
+    NO_FACTS,
+    AccessRequest,
+    Principal,
+    PrincipalKind,
+    Values,
+    fold_key,
+)
 from tests.access.world import ACCOUNT, ROOT_ID, ROOT_SECRET
 from tests.conformance.http_form import NoForm
 from tests.conformance.scenarios import Scenario, as_text
@@ -52,6 +69,33 @@ class Placed(NamedTuple):
         return (self.access_key(name), SECRET) if name in self.scenario.users else STRANGER
 
 
+def login_of(scenario: Scenario, provider_id: str = "P1") -> Login:
+    """Return what a provider says in a scenario."""
+    said = scenario.login
+    return Login(
+        provider_id,
+        said["provider"],
+        ProviderKind(said.get("kind", "oidc")),
+        ExternalIdentity(
+            name=said["name"],
+            groups=tuple(said.get("groups", ())),
+            policies=tuple(said.get("policies", ())),
+            facts=read_facts(said.get("facts", {})),
+            tags=said.get("tags", {}),
+            transitive=(),
+            source_identity=said.get("source_identity", ""),
+            issuer=said.get("issuer", ""),
+        ),
+    )
+
+
+def read_facts(said: Mapping[str, Any]) -> dict[str, Values]:
+    return {
+        fold_key(key): tuple(map(str, value if isinstance(value, list) else [value]))
+        for key, value in said.items()
+    }
+
+
 def assemble(placed: Placed) -> tuple[Principal, dict[str, Any]]:
     """Return the principal of a scenario and all layers that go with it, without any service."""
     scenario = placed.scenario
@@ -59,6 +103,8 @@ def assemble(placed: Placed) -> tuple[Principal, dict[str, Any]]:
     session = given.get("session", {})
     if "role" in session:
         principal, layers = _role(scenario, session)
+    elif scenario.login:
+        principal, layers = _logged_in(scenario)
     else:
         principal, layers = _parent(placed)
     if session.get("policies") or "policy" in session:
@@ -81,7 +127,7 @@ def _role(scenario: Scenario, session: Mapping[str, Any]) -> tuple[Principal, di
         account=ACCOUNT,
         id="AROASCENARIO",
         name=session["name"],
-        facts=NO_FACTS,
+        facts=login_facts(login_of(scenario), ACCOUNT) if scenario.login else NO_FACTS,
         role=role_arn(ACCOUNT, name),
     )
     own = [_compiled(scenario, policy) for policy in role.get("policies", ())]
@@ -89,6 +135,66 @@ def _role(scenario: Scenario, session: Mapping[str, Any]) -> tuple[Principal, di
         "identity": compile_policy_set(own),
         "boundary": _boundary(scenario, role.get("boundary")),
     }
+
+
+def _logged_in(scenario: Scenario) -> tuple[Principal, dict[str, Any]]:
+    """Return somebody whom a provider vouches for, by its session; or asking for one of a role."""
+    login = login_of(scenario)
+    if trust_of(scenario, scenario.when.get("resource", "")) is not None and is_login(scenario):
+        return federated_principal(login, ACCOUNT), {"identity": compile_policy_set(())}
+    # What no policy is called grants nothing.
+    known = {*scenario.policies, *CANNED}
+    granted = [name for name in login.identity.policies if name in known]
+    own = [*scenario.login.get("provider_policies", ()), *granted]
+    deny_only: list[str] = []
+    groups = []
+    for name in login.identity.groups:
+        called = external_name(login.provider_name, name)
+        if called in scenario.groups:
+            group = _group(scenario, called)
+            groups.append(group)
+            is_enabled = group.status is Status.ENABLED
+            (own if is_enabled else deny_only).extend(scenario.groups[called].get("policies", ()))
+    name = external_name(login.provider_name, login.identity.name)
+    user = User(id="AIDASCENARIO", name=name, status=Status.ENABLED, created_at=0.0)
+    principal = user_principal(user, groups, ACCOUNT)
+    principal = replace(principal, facts={**login_facts(login, ACCOUNT), **principal.facts})
+    identity = compile_policy_set(
+        [_compiled(scenario, policy) for policy in dict.fromkeys(own)],
+        [_compiled(scenario, policy) for policy in dict.fromkeys(deny_only)],
+    )
+    return principal, {"identity": identity}
+
+
+def _group(scenario: Scenario, name: str) -> Group:
+    status = Status(scenario.groups[name].get("status", "enabled"))
+    return Group(id=f"AGPA{name}", name=name, status=status, created_at=0.0)
+
+
+def is_login(scenario: Scenario) -> bool:
+    """Tell whether the question is asked with nothing but a provider's word."""
+    return "AssumeRoleWith" in scenario.when.get("action", "") and "session" not in scenario.given
+
+
+def trust_of(scenario: Scenario, resource: str) -> PolicySet | None:
+    """Return the trust policy of the role that a question is about, if it is about one."""
+    prefix = role_arn(ACCOUNT, "")
+    role = scenario.given.get("roles", {}).get(resource.removeprefix(prefix), {})
+    if not resource.startswith(prefix) or "trust" not in role:
+        return None
+    document = parse_policy(as_text(role["trust"]), kind=TRUST_POLICY)
+    compiled = compile_resource_policy(document, arn=resource, version=1)
+    return compile_policy_set([compiled], layer=Layer.RESOURCE_POLICY)
+
+
+def decide_in(scenario: Scenario, request: AccessRequest, applicable: Applicable) -> Decision:
+    """Decide as the question is meant: about a role, whom it trusts."""
+    trust = trust_of(scenario, request.resource)
+    if trust is None:
+        return decide(request, applicable)
+    if request.principal.kind is PrincipalKind.FEDERATED:
+        return decide_federated_trust(request, trust)
+    return decide_trust(request, applicable.with_resource(trust))
 
 
 def _boundary(scenario: Scenario, name: str | None) -> PolicySet | None:
@@ -118,15 +224,7 @@ def _parent(placed: Placed) -> tuple[Principal, dict[str, Any]]:
         return ANONYMOUS, {}
     require_enabled(scenario)
     user = scenario.users[name]
-    groups = {
-        group: Group(
-            id=f"AGPA{group}",
-            name=group,
-            status=Status(scenario.groups[group].get("status", "enabled")),
-            created_at=0.0,
-        )
-        for group in user.get("groups", ())
-    }
+    groups = {group: _group(scenario, group) for group in user.get("groups", ())}
     record = User(
         id="AIDASCENARIO",
         name=placed.user(name),
@@ -157,7 +255,7 @@ def _compile(document: str, name: str) -> CompiledPolicy:
 
 def require_enabled(scenario: Scenario) -> None:
     name = scenario.principal
-    if name in {"root", "anonymous"}:
+    if name in {"root", "anonymous"} or scenario.login:
         return
     if name not in scenario.users or scenario.users[name].get("status") == "disabled":
         raise NoForm("who does not exist or is disabled is refused before anything is asked")

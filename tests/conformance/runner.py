@@ -30,7 +30,6 @@ from authz.identity.records import Status, TargetKind
 from authz.identity.sigv4 import find_proof
 from authz.policy.applicable import Applicable
 from authz.policy.arn import root_arn
-from authz.policy.decide import decide
 from authz.policy.decision import Decision
 from authz.policy.request import (
     NO_FACTS,
@@ -42,10 +41,20 @@ from authz.policy.request import (
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, ROOT_ID, InTransaction, World
+from tests.conformance.derived import create_derived, create_provider, issue, names_of
 from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
-from tests.conformance.placed import SECRET, Placed, assemble, of_resource, require_enabled
-from tests.conformance.scenarios import SOLE_USER, Scenario
+from tests.conformance.placed import (
+    SECRET,
+    Placed,
+    assemble,
+    decide_in,
+    of_resource,
+    require_enabled,
+    trust_of,
+)
+from tests.conformance.scenarios import SOLE_USER, Scenario, as_text
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
+from tests.store.fixtures import LowerCaseNames
 
 # The scenarios are about the mapping of all keys, and of requests whose bodies are not at hand.
 ENGINE = S3Config(endpoints=(HOST,), keeps_leading_slash=True, requires_bodies=False)
@@ -70,10 +79,10 @@ def place(scenarios: Sequence[Scenario]) -> list[list[Placed]]:
     services: list[tuple[list[Placed], set[str], str]] = []
     for number, scenario in enumerate(scenarios):
         names = {f"user {name.casefold()}" for name in scenario.users if name != SOLE_USER}
-        names |= {f"group {name.casefold()}" for name in scenario.groups}
+        names |= {f"group {name.casefold()}" for name in scenario.groups} | names_of(scenario)
         # A resource policy is in force for everybody, so all of a service have the same ones.
         of_resources = json.dumps(scenario.resource_policies, sort_keys=True)
-        if scenario.principal not in {*scenario.users, "root", "anonymous"}:
+        if not scenario.login and scenario.principal not in {*scenario.users, "root", "anonymous"}:
             names.add(f"user {scenario.principal.casefold()}")
         found = next(
             (one for one in services if one[2] == of_resources and not names & one[1]), None
@@ -92,7 +101,7 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
 
     async def change(unit) -> None:
         store = InTransaction(unit)
-        users, groups = Users(store, clock), Groups(store, clock)
+        users, groups = Users(store, clock), Groups(store, clock, LowerCaseNames())
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
         of_resources = ResourcePolicies(store, clock, check_resource_document)
         keys = AccessKeys(store, clock, ring, check_document, root_access_key_id=ROOT_ID)
@@ -105,11 +114,13 @@ async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
                     await policies.create(placed.policy(name), document)
                 except ParseError as error:
                     raise AssertionError(f"{scenario.id}: policy {name}: {error.message}") from None
+            await create_provider(world, store, scenario)
             for name, group in scenario.groups.items():
                 await groups.create(name, status=Status(group.get("status", "enabled")))
                 for policy in group.get("policies", ()):
                     await attachments.attach(placed.policy(policy), TargetKind.GROUP, name)
             await _create_users(placed, users, groups, attachments, keys)
+            await create_derived(world, store, placed)
 
     await SqlStore(world.database).write(change)
 
@@ -129,7 +140,13 @@ async def _create_users(
             await groups.add_members(group, [real])
         for policy in user["policies"]:
             await attachments.attach(placed.policy(policy), TargetKind.USER, real)
-        await keys.create(real, access_key_id=placed.access_key(name), secret=Secret(SECRET))
+        own = placed.scenario.given.get("service_account", {}).get("policy")
+        await keys.create(
+            real,
+            access_key_id=placed.access_key(name),
+            secret=Secret(SECRET),
+            policy="" if own is None else as_text(own),
+        )
 
 
 class Engine:
@@ -164,7 +181,8 @@ class Engine:
         ]
         return outcome_of(
             [
-                decide(
+                decide_in(
+                    placed.scenario,
                     request,
                     Applicable(**layers, resource=of_resource(placed.scenario, request.resource)),
                 )
@@ -174,7 +192,12 @@ class Engine:
 
     async def _authz_v1(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
         name = placed.scenario.principal
-        _require_none_derived(placed.scenario)
+        _require_askable(placed.scenario)
+        given = placed.scenario.given
+        if "session" in given or "login" in given:
+            raise NoForm(
+                "a session is known by its token alone, and callers of authz.v1 name whom they mean"
+            )
         outcomes = []
         for check in questions(placed):
             if check.is_prefix:
@@ -184,6 +207,8 @@ class Engine:
             )
             if name == "anonymous":
                 request.anonymous = True
+            elif "service_account" in given:
+                request.access_key_id = placed.access_key(name)
             elif name == "root":
                 request.principal_arn = root_arn(ACCOUNT)
             else:
@@ -197,13 +222,14 @@ class Engine:
         return outcome_of_v1(outcomes)
 
     async def _ext_authz(self, placed: Placed, when: Mapping[str, Any]) -> Outcome:
-        _require_none_derived(placed.scenario)
+        _require_askable(placed.scenario)
         request = when.get("request")
         if request is None:
             require_enabled(placed.scenario)
             request = request_of(placed.scenario)
         signature = when.get("signature", {})
-        raw = check_request(request, signature, placed.credential, moment(when))
+        credential = await self._credential(placed, when)
+        raw = check_request(request, signature, credential, moment(when))
         answer = await self.surfaces.check(raw)
         facts = {key: value.string_value for key, value in answer.dynamic_metadata.fields.items()}
         if answer.HasField("ok_response"):
@@ -215,15 +241,25 @@ class Engine:
         verdict = facts["verdict"].lower().replace("_", "-")
         return Outcome(verdict, policy=facts.get("policy"), sid=facts.get("sid"))
 
+    async def _credential(self, placed: Placed, when: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return what the principal signs with: id, secret, and a session's token."""
+        if not placed.scenario.given.keys() & {"session", "login"}:
+            return placed.credential
+        self.world.control.clock._now = moment(when)
+        issued = await issue(self.world, placed)
+        return issued.session.access_key_id, issued.secret.reveal(), issued.token
+
 
 def moment(when: Mapping[str, Any]) -> float:
     """Return the time of a question in epoch seconds."""
     return datetime.fromisoformat(when["at"]).timestamp() if "at" in when else NOW
 
 
-def _require_none_derived(scenario: Scenario) -> None:
-    if scenario.given.keys() & {"session", "service_account"}:
-        raise NoForm("sessions and service accounts cannot be made there yet")
+def _require_askable(scenario: Scenario) -> None:
+    if scenario.principal == "root" and "service_account" in scenario.given:
+        raise NoForm("root has no service accounts here")
+    if trust_of(scenario, scenario.when.get("resource", "")) is not None:
+        raise NoForm("roles are assumed through STS")
 
 
 def questions(placed: Placed) -> list[Check]:

@@ -80,11 +80,16 @@ class Scenario:
     def users(self) -> dict[str, dict[str, Any]]:
         """Name → user, each with `policies`: those said, or all that no group has."""
         users = dict(self.given.get("users", {}))
-        if "user" in self.given or not users:
+        if "user" in self.given or not (users or self.login):
             users[SOLE_USER] = self.given.get("user", {})
         of_groups = {name for group in self.groups.values() for name in group.get("policies", ())}
         free = [name for name in self.policies if name not in of_groups]
         return {name: {"policies": free, **user} for name, user in users.items()}
+
+    @property
+    def login(self) -> dict[str, Any]:
+        """What a provider says of who asks; empty where none was asked."""
+        return self.given.get("login", {})
 
     @property
     def principal(self) -> str:

@@ -24,6 +24,7 @@ from authz.federation.oidc import OidcProvider, peek_issuer
 from authz.federation.outbound import BODY_LIMIT, Fetched, Outbound
 from authz.formats.provider_oidc import parse_oidc_config
 from authz.identity.external import LoginStep
+from authz.identity.jwt import parse_token
 from tests.federation.conftest import MakeOidc
 from tests.identity.provider_claims import SHAPES
 from tests.servers import oidc_provider
@@ -106,6 +107,30 @@ async def test_a_real_provider_adds_claims_at_its_userinfo_endpoint(
     assert "not take" in await refusal(provider, login.id_token, access_token="made-up")
     for unusable in ("", "a b", "a\r\nx: y", "é", "x" * 20_000):
         assert "IDPRejectedClaim" in await refusal(provider, login.id_token, access_token=unusable)
+
+
+async def test_a_token_that_was_taken_apart_is_verified_as_the_text_is(
+    issuer: Issuer, make_oidc: MakeOidc
+) -> None:
+    provider = make_oidc(issuer.url)
+    assert (await provider.verify(parse_token(issuer.token(sub="alice")))).name == "alice"
+    forged = parse_token(sign(issuer.claims(), OTHER_RSA))
+    with pytest.raises(UnauthenticatedError, match="not signed"):
+        await provider.verify(forged)
+
+
+async def test_policies_that_a_provider_may_not_grant_are_dropped_and_told(
+    issuer: Issuer, make_oidc: MakeOidc
+) -> None:
+    token = issuer.token(policy=["team-a", "consoleAdmin", "readonly", "Team-b", "xreadonly"])
+    steps: list[LoginStep] = []
+    bounded = make_oidc(issuer.url, policy_claim="policy", policies_allowed=["team-*", "readonl?"])
+    identity = await bounded.verify(token, trace=steps.append)
+    assert identity.policies == ("team-a", "readonly")
+    assert steps[-1] == LoginStep("policies", True, "not in `policies_allowed`, and so dropped: `consoleAdmin`, `Team-b`, `xreadonly`")  # fmt: skip
+
+    free = await make_oidc(issuer.url, policy_claim="policy").verify(token)
+    assert len(free.policies) == 5
 
 
 async def test_a_real_provider_rotates_its_keys_while_running(
@@ -441,6 +466,15 @@ async def test_an_oversized_answer_is_not_read(
 ) -> None:
     issuer.answers[path] = (200, {}, b" " * (BODY_LIMIT + 1))
     assert "too large" in await outage(make_oidc(issuer.url), issuer.token())
+
+
+@pytest.mark.parametrize("path", [DISCOVERY, "/keys"])
+async def test_an_answer_of_many_small_parts_is_not_read(
+    path: str, issuer: Issuer, make_oidc: MakeOidc
+) -> None:
+    """Half a megabyte of empty lists took a third of a second, in which nobody else was answered."""
+    issuer.answers[path] = (200, {}, b'{"keys":[' + b",".join([b"[[]]"] * 20_000) + b"]}")
+    assert "not json" in await outage(make_oidc(issuer.url), issuer.token())
 
 
 async def test_an_answer_without_a_length_is_read_up_to_the_bound(

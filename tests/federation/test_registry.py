@@ -158,7 +158,7 @@ async def test_a_secret_that_cannot_be_unsealed_makes_one_unusable(stored, capsy
     sealed = other.seal(b"s3cret", b"id-lab", bytes(NONCE_SIZE))
     stored.put("lab", KINDS.LDAP, LDAP, secret="s", sealed_secret=sealed)
     assert "provider_unusable" in capsys.readouterr().out
-    with pytest.raises(NotFoundError):
+    with pytest.raises(UnavailableError, match="see the log"):
         await stored.registry.take_password("ann", Secret("x"))
     # Nor does one provider's secret open as another's.
     sealed = stored.ring.seal(b"s3cret", b"id-other", bytes(NONCE_SIZE))
@@ -193,6 +193,16 @@ async def test_a_password_goes_to_the_one_directory_that_is_meant(stored):
     for unknown in ("lab3", "LAB", "lab "):
         with pytest.raises(NotFoundError):
             await take(provider=unknown)
+
+
+async def test_a_disabled_directory_is_meant_as_long_as_it_is_stored(stored):
+    """Otherwise disabling one of two would send the passwords meant for it to the other."""
+    stored.put("lab", KINDS.LDAP, LDAP, secret="s")
+    stored.put("lab2", KINDS.LDAP, LDAP, secret="s", status=Status.DISABLED)
+    with pytest.raises(InvalidError):
+        await stored.registry.take_password("ann", Secret("p"))
+    refused = stored.registry.take_password("ann", Secret("p"), provider="lab2")
+    assert await code_of(refused) == "AccessDenied"
 
 
 async def test_a_webhooks_token_goes_to_the_one_webhook_that_is_meant(stored, issuer):

@@ -11,8 +11,10 @@ from authz.formats.envoy_v3 import (
     TEMPLATE_LIMIT,
     AllowedAnswers,
     parse_check,
+    parse_peer_certificate,
     render_denied,
 )
+from tests.servers.client_certificates import Authority
 
 
 def a_check(path="/b/k?acl", lines=(), **parts) -> external_auth_pb2.CheckRequest:
@@ -222,3 +224,16 @@ def test_the_scheme_is_what_envoy_knows_and_never_what_the_client_calls_it(lines
         request.attributes.tls_session.sni = ""
         request.attributes.tls_session.SetInParent()
     assert read(request).request.scheme == scheme
+
+
+def test_the_clients_certificate_is_what_envoy_says_and_nothing_else():
+    issued = Authority("clients").issue("robot")
+    header = f'Cert="{issued.url_encoded}"'.encode()
+    asked = a_check(lines=[("x-forwarded-client-cert", header)])
+    assert parse_peer_certificate(asked.SerializeToString()) == b""
+    asked.attributes.source.certificate = issued.url_encoded
+    assert parse_peer_certificate(asked.SerializeToString()) == issued.der
+    for bad in (issued.url_encoded * 2, issued.url_encoded[:-9], "x", "%GG", "+"):
+        asked.attributes.source.certificate = bad
+        with pytest.raises(ParseError):
+            parse_peer_certificate(asked.SerializeToString())

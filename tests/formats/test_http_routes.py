@@ -7,7 +7,7 @@ import pytest
 
 from authz.errors import ParseError
 from authz.formats.check import Check
-from authz.formats.http_routes import HttpRoutes, parse_mappings, parse_routes
+from authz.formats.http_routes import HttpRoutes, OtherProofs, parse_mappings, parse_routes
 from authz.formats.s3_xml import S3RequestError
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import find_proof, sign_headers
@@ -170,6 +170,13 @@ MAPPING = {"name": "a", "services": ["a"], "route": [ROUTE]}
         ({"route": {}}, "route"),
         ({"route": [1]}, "route[0]"),
         ({"route": [ROUTE] * 1001}, "route"),
+        ({"bearer": []}, "bearer"),
+        ({"bearer": ["id_token", "access_token"]}, "bearer"),
+        ({"bearer": "ID_TOKEN"}, "bearer"),
+        ({"bearer": True}, "bearer"),
+        ({"certificates": "yes"}, "certificates"),
+        ({"certificates": 1}, "certificates"),
+        ({"strip_authorization": 0}, "strip_authorization"),
     ],
 )
 def test_a_mapping_that_is_wrong_is_refused_with_its_place(
@@ -219,6 +226,25 @@ def test_a_route_that_is_wrong_is_refused_with_its_place(
     with pytest.raises(ParseError) as caught:
         parse_routes({**MAPPING, "route": [ROUTE, {**ROUTE, **change}]})
     assert caught.value.place == f"route[1].{place}"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({}, None),
+        ({"certificates": False}, None),
+        ({"bearer": "id_token"}, OtherProofs(frozenset({"id_token"}), False, False)),
+        (
+            {"bearer": ["id_token", "session_token"], "certificates": True},
+            OtherProofs(frozenset({"id_token", "session_token"}), True, False),
+        ),
+        ({"strip_authorization": True}, OtherProofs(frozenset(), False, True)),
+    ],
+)
+def test_a_mapping_takes_no_more_than_it_names(
+    said: dict[str, Any], expected: OtherProofs | None
+) -> None:
+    assert parse_routes({**MAPPING, **said}).proofs == expected
 
 
 def test_a_file_holds_several_mappings() -> None:

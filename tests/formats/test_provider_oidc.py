@@ -38,6 +38,7 @@ def test_everything_that_can_be_said_is_read() -> None:
             "discovery_url": "https://internal.example.com/discovery?x=y",
             "policy_claim": "policy",
             "policy_claim_prefix": "https://example.com/",
+            "policies_allowed": ["team-*", "readonly"],
             "groups_claim": "realm_access.roles",
             "display_claim": "email",
             "claims_from_userinfo": True,
@@ -51,6 +52,7 @@ def test_everything_that_can_be_said_is_read() -> None:
     assert config.discovery_url == "https://internal.example.com/discovery?x=y"
     assert config.keys_max_age == 7200
     assert config.vendor == "keycloak"
+    assert config.policies_allowed == ("team-*", "readonly")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,13 @@ def test_everything_that_can_be_said_is_read() -> None:
         ({"role_policy": "readonly"}, "role_policy"),
         ({"discovery_url": "http://id.example.com/discovery"}, "discovery_url"),
         ({"policy_claim_prefix": "x"}, "policy_claim_prefix"),
+        ({"policies_allowed": ["team-*"]}, "policies_allowed"),
+        ({"policy_claim": "p", "policies_allowed": "team-*"}, "policies_allowed"),
+        ({"policy_claim": "p", "policies_allowed": [""]}, "policies_allowed"),
+        (
+            {"policy_claim": "p", "policies_allowed": [f"p{n}" for n in range(65)]},
+            "policies_allowed",
+        ),
         ({"claims_from_userinfo": "on"}, "claims_from_userinfo"),
         ({"insecure_http": "false"}, "insecure_http"),
         ({"keys_max_age": "1s"}, "keys_max_age"),

@@ -29,6 +29,7 @@ def test_a_url_is_enough():
         ({"url": URL, "auth_token": "secret"}, "auth_token"),
         ({"url": URL, "group_claim": "groups"}, "group_claim"),
         ({"url": URL, "groups_claim": ["groups"]}, "groups_claim"),
+        ({"url": URL, "policies_allowed": ["a"]}, "policies_allowed"),
         ({"url": URL, "insecure_http": "yes"}, "insecure_http"),
     ],
 )
@@ -82,6 +83,13 @@ def test_an_answer_that_is_not_exactly_as_agreed_is_refused(changed):
 def test_what_could_be_read_in_two_ways_is_refused(body):
     with pytest.raises(ParseError):
         parse_answer(body)
+
+
+def test_an_answer_of_many_small_parts_is_refused_unread():
+    raw = json.dumps(GOOD)[:-2] + ', "x": [' + ",".join(["[]"] * 6_000) + "]}}"
+    with pytest.raises(ParseError, match="parts"):
+        parse_answer(raw.encode())
+    assert parse_reason(b'{"reason": "no", "x": [' + b",".join([b"[]"] * 6_000) + b"]}") == ""
 
 
 def test_a_reason_is_a_text_or_nothing():

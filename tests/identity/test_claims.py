@@ -8,6 +8,7 @@ from authz.errors import UnauthenticatedError
 from authz.identity.claims import (
     CLAIMS_LIMIT,
     LIST_LIMIT,
+    POLICIES_LIMIT,
     SOURCE_IDENTITY_CLAIM,
     TAGS_CLAIM,
     VALUE_LIMIT,
@@ -198,6 +199,13 @@ def test_policies_of_another_shape_or_beyond_bounds_are_refused(value: object) -
     refusal({"policy": value}, policies="policy")
 
 
+def test_a_claim_names_a_hundred_policies_at_most() -> None:
+    names = [f"p{n}" for n in range(POLICIES_LIMIT + 1)]
+    assert len(read({"policy": names[1:]}, policies="policy").policies) == 100
+    for value in (names, ",".join(names)):
+        assert "more than 100 policies" in refusal({"policy": value}, policies="policy")
+
+
 # --- facts ---
 
 
@@ -211,6 +219,20 @@ def test_facts_are_texts_numbers_flags_and_lists_of_texts() -> None:
         "jwt:yes": ("true",), "jwt:no": ("false",), "jwt:list": ("a", "b"),
         "id.example.com/realms/One:sub": ("alice",), "id.example.com/realms/One:Text": ("Value",),
     }  # fmt: skip
+
+
+def test_no_claim_of_one_issuer_writes_a_key_of_another() -> None:
+    """`id.example.com` and `id.example.com:8443/realms/b`: a claim's name could be the rest of an issuer's."""
+    odd = {
+        "8443/realms/b:sub": "ceo",
+        "8443:sub": "ceo",
+        "/realms/b": "ceo",
+        "https://x.example/team": "a",
+    }
+    facts = read(odd, issuer="https://id.example.com").facts
+    assert {key for key in facts if not key.startswith("jwt:")} == {"id.example.com:sub"}
+    assert facts["jwt:8443/realms/b:sub"] == ("ceo",)
+    assert facts["jwt:https://x.example/team"] == ("a",)
 
 
 def test_a_key_is_folded_as_policies_look_it_up() -> None:

@@ -113,6 +113,24 @@ def test_a_kid_of_an_unknown_key_asks_for_newer_ones() -> None:
     assert jwt.find_keys(parse_token(sign(GOOD, kid="new")), KEYS) == ()
 
 
+def test_a_signature_is_tried_with_two_keys_of_a_name_at_most() -> None:
+    """Each takes half a millisecond or more, and whoever sends a forged token has it done."""
+    others = [public_jwk(ec.generate_private_key(ec.SECP521R1()), "k") for _ in range(3)]
+    token, ours = sign(GOOD, EC521, "ES512", kid="k"), public_jwk(EC521, "k")
+    mixed = [public_jwk(EC, "k"), others[0], public_jwk(RSA, "k"), ours, *others[1:]]
+    assert verify(token, parse_key_set({"keys": mixed}))
+    keys = parse_key_set({"keys": [*others, ours]})
+    assert len(jwt.find_keys(parse_token(token), keys)) == 2
+    assert "not signed" in refusal(token, keys=keys)
+
+
+def test_keys_without_a_name_are_tried_if_there_is_one_that_fits() -> None:
+    keys = parse_key_set({"keys": [public_jwk(EC521), public_jwk(EC)]})
+    assert verify(sign(GOOD, EC, "ES256", kid=None), keys)
+    assert jwt.find_keys(parse_token(sign(GOOD, EC, "ES256", kid="k")), keys) == ()
+    assert "`kid`" in refusal(sign(GOOD, EC, "ES256", kid=None), keys=(*keys, *keys))
+
+
 def test_neither_a_token_nor_a_key_shows_itself() -> None:
     parsed = parse_token(sign(GOOD))
     assert "alice" not in repr(parsed)
@@ -292,6 +310,51 @@ def test_nesting_is_bounded() -> None:
     assert parse_object(nested(DEPTH_LIMIT))
     with pytest.raises(ParseError, match="levels"):
         parse_object(nested(DEPTH_LIMIT + 1))
+
+
+def test_half_a_surrogate_pair_is_found_wherever_it_is_and_a_whole_one_is_text() -> None:
+    whole = rb'{"a":"\ud83d\uDE00","b":[{"\ud83d\ude00":"\\ud800"}]}'
+    assert parse_object(whole) == {"a": "\U0001f600", "b": [{"\U0001f600": "\\ud800"}]}
+    halves = (
+        rb'"\uD83D"',
+        rb'"\ude00\ud83d"',
+        rb'["a",{"b":"\ud83dx"}]',
+        rb'{"\udfff":1}',
+        rb'"\\\ud800"',
+    )
+    for half in halves:
+        with pytest.raises(ParseError, match="half a surrogate"):
+            parse_object(b'{"a":' + half + b"}")
+
+
+def test_parts_are_counted_before_anything_is_made_of_them() -> None:
+    assert parse_object(b'{"a":[1,2]}', parts_limit=4)
+    with pytest.raises(ParseError, match="more than 3 parts"):
+        parse_object(b'{"a":[1,2]}', parts_limit=3)
+    with pytest.raises(ParseError, match="more than 3 parts"):
+        parse_object(b"{,:[ no JSON at all", parts_limit=3)
+
+
+@pytest.mark.parametrize("garbage", ["[]", "[[]]", "{}", "0", "1.5", '{"":0}', '""'])
+def test_a_token_of_many_small_parts_is_refused_unread(garbage: str) -> None:
+    """Making something of each took milliseconds, in which nobody else is answered."""
+    small = ",".join([garbage] * (11_800 // (len(garbage) + 1)))
+    claims = b'{"iss":"' + ISSUER.encode() + b'","a":[' + small.encode() + b"]}"
+    token = compact({"alg": "RS256", "kid": "one"}, claims)
+    assert len(token) <= TOKEN_LIMIT
+    assert "parts" in refusal(token)
+
+
+def test_a_header_of_many_small_parts_is_refused() -> None:
+    header = {"alg": "RS256", "kid": "one", "x5c": ["x"] * 200}
+    assert "more than 128 parts" in refusal(compact(header, GOOD))
+    assert verify(sign(GOOD, x5c=["x" * 1000] * 3))
+
+
+def test_a_token_full_of_distinguished_names_or_arns_is_read() -> None:
+    for name in ("CN=g{},OU=Teams,OU=Groups,DC=corp,DC=example,DC=com", "arn:aws:iam::123456789012:role/r{}"):  # fmt: skip
+        names = [name.format(n) for n in range(11_000 // (len(name) + 5))]
+        assert verify(sign(claims_with(groups=names))).claims["groups"] == names
 
 
 # --- issuer and audience ---

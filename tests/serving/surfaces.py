@@ -126,7 +126,10 @@ class Surfaces:
             services=frozenset({"s3", "orders"}),
         )  # fmt: skip
         control = world.control
-        providers = Providers(control.store, clock, control.ring, ProviderChecks(clock).check)
+        checks = ProviderChecks(clock)
+        providers = Providers(
+            control.store, clock, control.ring, checks.check, checks.check_kept_secret
+        )
         self.limits = LoginLimits(clock)
         self.resource_policies = ResourcePolicies(control.store, clock, check_resource_document)
         users = admin_handlers.UserHandlers(control.users, control.policies, ACCOUNT)
@@ -140,15 +143,24 @@ class Surfaces:
             admin_policy_handlers.PolicyHandlers(control.policies, ACCOUNT, clock),
             admin_policy_handlers.ResourcePolicyHandlers(self.resource_policies, clock),
             admin_policy_handlers.AttachmentHandlers(
-                control.attachments, control.users, control.groups, stored_roles, providers,
+                control.attachments,
+                control.users,
+                control.groups,
+                stored_roles,
+                providers,
                 control.policies,
             ),
             admin_session_handlers.SessionHandlers(
-                control.sessions, control.users, stored_roles, providers, metrics
+                control.sessions, control.trail, control.users, stored_roles, providers, metrics
             ),
             admin_provider_handlers.ProviderHandlers(
-                providers, LoginOutcomes(control.store), self.registry, self.limits,
-                world.refresher.wait_for, clock, ACCOUNT,
+                providers,
+                LoginOutcomes(control.store),
+                self.registry,
+                self.limits,
+                world.refresher.wait_for,
+                clock,
+                ACCOUNT,
             ),
         )
         boundaries = {

@@ -393,3 +393,40 @@ async def test_what_is_no_sessions_id_is_not_revoked(call, access_key_id):
     request = sessions.RevokeSessionsRequest(access_key_id=access_key_id)
     with pytest.raises(InvalidError):
         await call(ROOT, f"{SESSIONS}/RevokeSessions", request)
+
+
+async def test_sessions_are_listed_to_who_may_list_them(call, alice, new_session, world):
+    path = f"{SESSIONS}/ListSessions"
+    made, _ = await new_session()
+    await world.control.trail.flush()
+    of_alice = sessions.ListSessionsRequest(user_name="alice")
+    everybodys = sessions.ListSessionsRequest(all=True)
+    (one,) = (await call(ROOT, path, everybodys)).sessions
+    assert (one.access_key_id, one.user_name, one.action) == (
+        made.access_key_id,
+        "alice",
+        "CreateSession",
+    )
+    assert (one.expire_time, one.state) == (made.expire_time, sessions.SESSION_STATE_ACTIVE)
+    for request in (of_alice, everybodys):
+        with pytest.raises(ForbiddenError, match="may not authz:ListSessions"):
+            await call(alice, path, request)
+    for action in ("authz:ListSessions", "admin:ListTemporaryAccounts"):
+        await world.control.policies.update("gets", document=document(action, ALICE))
+        assert len((await call(alice, path, of_alice)).sessions) == 1
+        with pytest.raises(ForbiddenError):
+            await call(alice, path, everybodys)
+    await world.control.policies.update("gets", document=document("authz:ListSessions"))
+    revoke = sessions.RevokeSessionsRequest(access_key_id=made.access_key_id)
+    await call(ROOT, f"{SESSIONS}/RevokeSessions", revoke)
+    (one,) = (await call(alice, path, everybodys)).sessions
+    assert one.state == sessions.SESSION_STATE_REVOKED
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"all": False}, {"user_name": "ALICE"}, {"all": True, "page_size": 1001}, {"all": True, "page_token": "x"}],
+)  # fmt: skip
+async def test_what_no_list_of_sessions_is_asked_for_is_refused(call, alice, fields):
+    with pytest.raises(InvalidError):
+        await call(ROOT, f"{SESSIONS}/ListSessions", sessions.ListSessionsRequest(**fields))

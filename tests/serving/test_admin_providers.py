@@ -11,6 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from authz.errors import ForbiddenError, InUseError, InvalidError, NotFoundError, OverloadedError
 from authz.formats.admin_v1_providers import WITHHELD
+from authz.identity.external import ProviderKind
 from authz.identity.records import Status, TargetKind
 from authz.identity.sigv4 import sign_headers
 from authz.serving.login_limits import ACCOUNT_AT_SOURCE
@@ -215,6 +216,19 @@ async def test_one_that_can_no_longer_be_used_can_be_disabled(site, world, tmp_p
         await site.call(update("config", config=json.dumps(config)))
 
 
+async def test_a_secret_goes_nowhere_but_where_it_was_given_for(site):
+    await site.call(creation(secret=SECRET))
+    elsewhere = CONFIG.replace("id.example.com", "elsewhere.example")
+    for config in (elsewhere, CONFIG.replace("{", '{"discovery_url": "https://x.example/", ')):
+        with pytest.raises(InvalidError) as caught:
+            await site.call(update("config", config=config))
+        assert caught.value.field == "secret"
+    await site.call(update("config", config=CONFIG.replace("one", "two")))
+    await site.call(update("config", "secret", config=elsewhere, secret=SECRET))
+    await site.call(update("config", "secret", config=CONFIG))
+    await site.call(update("config", config=elsewhere))
+
+
 RIGHTS = [
     ("iam:CreateOpenIDConnectProvider", f"{ARN}/new", creation("new")),
     ("iam:GetOpenIDConnectProvider", f"{ARN}/later", wire.GetProviderRequest(name="later")),
@@ -412,6 +426,20 @@ cn: Alice
 sn: A
 userPassword: a-good-password
 """
+
+
+async def test_one_that_cannot_be_used_is_told_as_such(site, world):
+    # Stored by another version of the software, say.
+    for name, kind in (("a", ProviderKind.OIDC), ("b", ProviderKind.CERTIFICATE)):
+        await world.control.providers.create(name, kind, '{"unknown": 1}')
+    tried = await site.call(trial("x.y.z", "a"))
+    assert not tried.ok
+    assert "cannot be used" in tried.refusal
+    shown = Authority("ca").own.pem
+    tried = await site.call(wire.TestProviderRequest(name="b", client_certificate=shown))
+    assert (tried.ok, bool(tried.refusal), tried.steps[-1].ok) == (False, True, False)
+    assert (await site.call(wire.GetProviderRequest(name="a"))).provider.config == '{"unknown": 1}'
+    await site.call(wire.DeleteProviderRequest(name="a"))
 
 
 async def test_a_password_is_tried_out_within_the_limits_of_sts(site, surfaces):

@@ -13,6 +13,7 @@ from authz.wire.authz.admin.v1 import (
     attachment_service_pb2,
     group_service_pb2,
     policy_service_pb2,
+    provider_service_pb2,
     resource_policy_service_pb2,
     role_service_pb2,
     session_service_pb2,
@@ -150,6 +151,36 @@ def test_a_row_names_a_text_field_of_its_request(path, name, kind):
             "role/ops",
         ),
         (
+            "AttachmentService/AttachPolicy",
+            attachment_service_pb2.AttachPolicyRequest(policy_name="p", provider_name="corp"),
+            "iam:AttachGroupPolicy",
+            "identity-provider/corp",
+        ),
+        (
+            "ProviderService/CreateProvider",
+            provider_service_pb2.CreateProviderRequest(name="corp"),
+            "iam:CreateOpenIDConnectProvider",
+            "identity-provider/corp",
+        ),
+        (
+            "ProviderService/UpdateProvider",
+            provider_service_pb2.UpdateProviderRequest(provider=provider_service_pb2.Provider(name="corp")),
+            "iam:UpdateSAMLProvider",
+            "identity-provider/corp",
+        ),
+        (
+            "ProviderService/TestProvider",
+            provider_service_pb2.TestProviderRequest(name="corp"),
+            "authz:TestProvider",
+            "identity-provider/corp",
+        ),
+        (
+            "SessionService/RevokeSessions",
+            session_service_pb2.RevokeSessionsRequest(provider_name="corp"),
+            "authz:RevokeSessions",
+            "identity-provider/corp",
+        ),
+        (
             "SessionService/RevokeSessions",
             session_service_pb2.RevokeSessionsRequest(role_name="ops"),
             "authz:RevokeSessions",
@@ -208,9 +239,16 @@ def test_no_action_of_minio_lifts_a_boundary():
     assert {needed.admin_action for needed in rows.values()} == {None}
 
 
+def test_to_keep_providers_takes_words_that_all_but_iam_leaves_out():
+    """As AWS's PowerUserAccess says it: whoever may do these can be anybody."""
+    changing = {"CreateProvider", "UpdateProvider", "DeleteProvider", "AttachPolicy/provider_name"}
+    rows = {k.partition("Service/")[2]: needed for k, needed in REQUIREMENTS.items()}
+    assert {rows[name].action.partition(":")[0] for name in changing} == {"iam"}
+
+
 def test_no_action_of_minio_keeps_roles():
     rows = [needed for needed in REQUIREMENTS.values() if needed.kind == "role"]
-    assert len(rows) == 12
+    assert len(rows) == 13
     assert {needed.admin_action for needed in rows} == {None}
 
 

@@ -10,12 +10,13 @@ from authz.access.bearers import REFUSED_FOR
 from authz.clock import ManualClock
 from authz.control.limits import REVOCATION_REACH
 from authz.control.providers import ProviderChange, Providers
-from authz.errors import InvalidError, OverloadedError
+from authz.errors import InvalidError, OverloadedError, UnavailableError
 from authz.formats.provider_configs import check_config
 from authz.identity.external import ProviderKind
 from authz.identity.jwt import TOKEN_LIMIT
 from authz.identity.records import Status, TargetKind
 from authz.serving.bearer_logins import WORD_INTERVAL, Presented, PresentedKind
+from authz.serving.failure_budget import FAILURES, FAILURES_PER_SECOND
 from authz.telemetry.decision_log import DecisionLog
 from authz.wire.authz.v1 import authentication_pb2, authorization_pb2, decision_pb2
 from tests.access.world import ACCOUNT, policy
@@ -356,6 +357,30 @@ async def test_a_token_of_unknown_make_is_nobodys(corp, token, issuer):
         assert await corp.who(each) in {"InvalidIdentityToken 401", "InvalidToken 401"}, each
 
 
+async def test_a_token_that_two_providers_take_is_nobodys(corp, token, issuer):
+    await corp.provide("twin", ProviderKind.OIDC, oidc(issuer))
+    assert await corp.who(token()) == "InvalidIdentityToken 401"
+
+
+async def test_a_provider_that_wants_an_access_token_is_not_asked(site, token, issuer):
+    await site.provide("corp", ProviderKind.OIDC, oidc(issuer, claims_from_userinfo=True))
+    assert await site.who(token()) == "IDPRejectedClaim 401"
+    assert issuer.requests["/userinfo"] == 0
+
+
+async def test_a_provider_that_cannot_be_reached_is_a_fault_and_no_refusal(site, token, issuer):
+    issuer.answers.clear()
+    await site.provide("corp", ProviderKind.OIDC, oidc(issuer))
+    shown = token()
+    with pytest.raises(UnavailableError):
+        await site.who(shown)
+    # And it is not held against the token.
+    issuer.describe()
+    issuer.publish(public_jwk(RSA, "one"))
+    site.world.clock.advance(120)
+    assert await site.who(shown) == ALICE
+
+
 async def test_a_header_that_could_be_read_in_two_ways_is_refused(corp, token):
     good = token()
     lines = [
@@ -438,6 +463,27 @@ async def test_garbage_pushes_nobody_out_and_asks_the_provider_for_nothing(corp,
     # Keys that nobody knows are asked for once in a while, not once a token.
     await asyncio.gather(*(corp.who(token(OTHER_RSA, kid=f"k{n}")) for n in range(8)))
     assert sum(issuer.requests.values()) <= fetched + 1
+
+
+async def test_a_source_of_many_forgeries_waits_and_nobody_else_does(corp, token, world):
+    shown = token()
+    assert await corp.who(shown) == ALICE
+    forged = [token(OTHER_RSA, sub=f"s{n}") for n in range(int(FAILURES) + 1)]
+    for each in forged[:-1]:
+        assert await corp.who(each) == "InvalidIdentityToken 401"
+    looked_at = corp.verified()
+    for each in (forged[-1], token(seconds=601)):
+        with pytest.raises(OverloadedError):
+            await corp.who(each)
+    assert corp.verified() == looked_at
+    # What is in memory costs nothing, and others come from elsewhere.
+    assert await corp.who(shown) == ALICE
+    assert await corp.who("A.A.A") == "InvalidIdentityToken 401"
+    elsewhere = corp.asked(token(seconds=602))
+    elsewhere.attributes.source.address.socket_address.address = "192.0.2.8"
+    assert (await corp.surfaces.check(elsewhere.SerializeToString())).HasField("ok_response")
+    world.clock.advance(1 / FAILURES_PER_SECOND)
+    assert await corp.who(token(seconds=601)) == ALICE
 
 
 async def test_who_is_let_in_by_nothing_writes_nothing(site, issuer, token, world):

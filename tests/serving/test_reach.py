@@ -36,6 +36,7 @@ from tests.access.world import (
     policy,
 )
 from tests.serving.surfaces import AUTHORIZATION
+from tests.store.fixtures import LowerCaseNames
 
 LIST, WHO = f"{AUTHORIZATION}/ListAllowedActions", f"{AUTHORIZATION}/WhoCan"
 ROOT = (ROOT_ID, ROOT_SECRET.decode())
@@ -427,7 +428,7 @@ async def test_many_users_come_in_bounded_messages_in_order(who_can, world):
         store, clock = InTransaction(unit), world.control.clock
         for name in names:
             await Users(store, clock).create(name)
-        await Groups(store, clock).add_members("all", names)
+        await Groups(store, clock, LowerCaseNames()).add_members("all", names)
 
     await world.control.store.write(join)
     await world.settle()

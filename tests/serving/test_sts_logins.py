@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import event
 
 from authz.control.providers import ProviderChange, Providers
-from authz.federation.registry import Registry
 from authz.formats.provider_configs import check_config
 from authz.identity.credential import Secret
 from authz.identity.external import ProviderKind
@@ -22,7 +21,7 @@ from tests.servers.client_certificates import Authority
 from tests.servers.issuer import CLIENT_ID, OTHER_RSA, Issuer, sign
 from tests.servers.slapd import ADMIN, ADMIN_PASSWORD, SUFFIX, running_slapd
 from tests.serving.sts_clients import MAX_DURATION, VERSION, StsClient, build_sts, error_of
-from tests.serving.surfaces import question
+from tests.serving.surfaces import Surfaces, question
 
 WEB = "AssumeRoleWithWebIdentity"
 GRANTS = "AssumeRoleWithClientGrants"
@@ -40,11 +39,12 @@ GETS = policy(action="s3:Get*", resource="arn:aws:s3:::box/*")
 class Site:
     """Providers as an administrator makes them, and the client of somebody who signs nothing."""
 
-    def __init__(self, world, registry) -> None:
+    def __init__(self, world, surfaces) -> None:
         self.world = world
+        self.surfaces = surfaces
         control = world.control
         self.providers = Providers(control.store, control.clock, control.ring, check_config)
-        self.surface = build_sts(world, registry)
+        self.surface = build_sts(world, surfaces.registry)
         self.client = StsClient(self.surface, world.clock, None)
 
     async def provide(self, name, kind, config, *, policies=(), secret=None):
@@ -92,10 +92,15 @@ class Site:
 
 @pytest.fixture
 async def site(world):
-    registry = Registry(world.control.ring, world.clock, world.metrics)
-    world.providers.follow(registry.follow)
-    yield Site(world, registry)
-    await registry.close()
+    surfaces = Surfaces(world)
+    yield Site(world, surfaces)
+    await surfaces.registry.close()
+
+
+@pytest.fixture
+def surfaces(site):
+    """All other surfaces; they ask the same providers."""
+    return site.surfaces
 
 
 @pytest.fixture
@@ -269,6 +274,38 @@ async def test_a_deny_refuses_the_session_itself(corp, token):
     await corp.attach("no", TargetKind.PROVIDER, "corp")
     assert await corp.refused(WEB, WebIdentityToken=token(sub="bob")) == DENIED
     await corp.session(WebIdentityToken=token())
+
+
+async def test_who_the_provider_tells_apart_is_apart_here(corp, token, gets, world):
+    names = (
+        "Alice",
+        "alice",
+        "ALICE",
+        "\uff41lice",
+        "e\u0301",
+        "\u00e9",
+        "corp=alice",
+        "a,b",
+        "x" * 255,
+        "root",
+    )
+    ids = {}
+    for name in names:
+        session = await corp.session(WebIdentityToken=token(sub=name))
+        ids[(await session.ask())["UserId"]] = session
+    assert len(ids) == len(names)
+    await world.control.users.update("corp=alice", status=Status.DISABLED)
+    await world.settle()
+    assert [await gets(session) for session in ids.values()].count(False) == 1
+
+
+async def test_a_user_of_ours_is_not_the_providers_of_the_same_name(corp, token, gets, world):
+    await world.control.users.create("alice")
+    await world.control.policies.create("all", policy())
+    await corp.attach("all", TargetKind.USER, "alice")
+    session = await corp.session(WebIdentityToken=token())
+    assert await gets(session)
+    assert not await gets(session, method="PUT")
 
 
 # --- roles --------------------------------------------------------------------------------------------------
@@ -480,6 +517,25 @@ async def test_a_user_that_is_disabled_is_out_at_once_and_stays_so(corp, token, 
     await world.control.users.update("corp=alice", status=Status.ENABLED)
     await world.settle()
     assert not await gets(session)
+
+
+async def test_a_disabled_user_has_no_way_around_by_a_role(corp, issuer, token, world):
+    await corp.role(federated(issuer))
+    await corp.session(WebIdentityToken=token())
+    await corp.session(WebIdentityToken=token(), **named())
+    users = world.control.users
+    await users.update("corp=alice", status=Status.DISABLED)
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
+    await corp.session(WebIdentityToken=token(sub="bob"), **named())
+    # Nor while it was absent; who is absent alone is back, by a role's session too.
+    await world.control.logins.set_absent(await users.get("corp=alice"))
+    await world.settle()
+    assert await corp.refused(WEB, WebIdentityToken=token(), **named()) == DENIED
+    await users.update("corp=alice", status=Status.ENABLED)
+    await world.control.logins.set_absent(await users.get("corp=alice"))
+    await world.settle()
+    await corp.session(WebIdentityToken=token(), **named())
 
 
 async def test_a_deleted_user_comes_back_as_another_one(corp, token, gets, world):

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from authz.control.ports import Store
 from authz.control.providers import Providers
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.roles import Roles
+from authz.control.session_trail import SessionTrail, TrailRecords
 from authz.control.sessions import Sessions
 from authz.control.users import Users
 from authz.errors import InvalidError, UnavailableError
@@ -31,6 +33,7 @@ from authz.formats.iam_json import (
 from authz.identity.sealing import KEY_SIZE, KeyRing
 from authz.identity.session import SessionKeys
 from authz.store.sql.engine import Database, DatabaseOptions
+from authz.store.sql.session_trail import SqlSessionTrail
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
 from tests.servers.postgres import PostgresServer
@@ -59,6 +62,7 @@ OPTIONS = DatabaseOptions(
     heartbeat_timeout=10.0,
 )
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
+ROOT_ID = "123456789012:root"
 MAX_DURATION = 43_200.0
 ALLOW_ALL = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 TRUST = (
@@ -89,8 +93,8 @@ def _check_config(kind, config, has_secret):
 class Control:
     """All use cases over one store."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: SqlStore) -> None:
+        self.store: Store = store
         self.clock = ManualClock()
         self.ring = KeyRing({"k1": bytes(range(KEY_SIZE))})
         self.users = Users(store, self.clock, LowerCaseNames())
@@ -109,6 +113,12 @@ class Control:
             partial(parse_policy, kind=SERVICE_ACCOUNT_POLICY),
             root_access_key_id=ROOT_ACCESS_KEY_ID,
         )
+        self.counted: Counter[str] = Counter()
+        self.trail_records: TrailRecords = SqlSessionTrail(store._database)
+        self.trail = SessionTrail(
+            self.trail_records, store, self.clock,
+            lambda what, number: self.counted.update({what: number}), roots=(ROOT_ID,),
+        )  # fmt: skip
         self.sessions = Sessions(
             store,
             self.clock,
@@ -116,6 +126,7 @@ class Control:
             partial(parse_policy, kind=SESSION_POLICY),
             self._check_recent,
             max_duration=MAX_DURATION,
+            note=self.trail.note,
         )
         self.attachments = Attachments(store)
         self.oldest = 0.0

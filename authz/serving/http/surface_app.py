@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from authz.formats.asgi import Network, parse_scope
 from authz.identity.http import HttpRequest
 from authz.serving.http_surface import HttpAnswer, HttpSurface
+from authz.serving.login_limits import network_of
 
 BODY_SECONDS: Final = 10.0
 """How long a body may take; it fits into a few packets."""
@@ -26,8 +27,8 @@ scrapes always pass."""
 
 
 MAX_OF_ONE_SOURCE: Final = 16
-"""Of these, the most from one address: a quarter of them, and a third of what a proxy sends at a time
-(`deploy/envoy.yaml`)."""
+"""Of these, the most from one address, or one network of IPv6: a quarter of them, and a third of what a proxy
+sends at a time (`deploy/envoy.yaml`)."""
 
 
 class SurfaceApp:
@@ -52,13 +53,13 @@ class SurfaceApp:
         self._proxies = proxies
         self._trusted_hops = trusted_hops
         self._believes_certificates = believes_certificates
-        # By the client's address.
+        # By the client's network; one that is not known is one client.
         self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request = self._parse(scope)
-        source, held = request.source_ip, self._in_flight
+        source, held = network_of(request.source_ip), self._in_flight
         of_one_source = MAX_IN_FLIGHT if self._asks_for_others else MAX_OF_ONE_SOURCE
         if held[source] >= of_one_source or held.total() >= MAX_IN_FLIGHT:
             await _send(send, self._surface.turn_away(request))

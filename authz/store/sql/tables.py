@@ -242,6 +242,7 @@ issued_sessions: Final = Table(
     Index(None, "parent_id"),
     Index(None, "issuer_id"),
     Index(None, "provider_id"),
+    Index(None, "issued_at"),
     Index(None, "expires_at"),
 )
 

@@ -29,5 +29,5 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("access_key_id", name="pk_issued_sessions"),
     )
-    for column in ("parent_id", "issuer_id", "provider_id", "expires_at"):
+    for column in ("parent_id", "issuer_id", "provider_id", "issued_at", "expires_at"):
         op.create_index(f"ix_issued_sessions_{column}", "issued_sessions", [column])

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$authz/admin/v1/session_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x14\x43reateSessionRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x14\n\x0cpolicy_names\x18\x03 \x03(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x15RevokeSessionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x02 \x01(\tH\x00\x12\x13\n\trole_name\x18\x03 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"*\n\x16RevokeSessionsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x32\xcf\x01\n\x0eSessionService\x12\\\n\rCreateSession\x12$.authz.admin.v1.CreateSessionRequest\x1a%.authz.admin.v1.CreateSessionResponse\x12_\n\x0eRevokeSessions\x12%.authz.admin.v1.RevokeSessionsRequest\x1a&.authz.admin.v1.RevokeSessionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$authz/admin/v1/session_service.proto\x12\x0e\x61uthz.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n\x14\x43reateSessionRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06policy\x18\x02 \x01(\t\x12\x14\n\x0cpolicy_names\x18\x03 \x03(\t\"\x9b\x01\n\x15\x43reateSessionResponse\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x1e\n\x11secret_access_key\x18\x02 \x01(\tB\x03\x80\x01\x01\x12\x1a\n\rsession_token\x18\x03 \x01(\tB\x03\x80\x01\x01\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x15RevokeSessionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x17\n\raccess_key_id\x18\x02 \x01(\tH\x00\x12\x13\n\trole_name\x18\x03 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x04 \x01(\tH\x00\x42\x08\n\x06target\"*\n\x16RevokeSessionsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"\x98\x01\n\x13ListSessionsRequest\x12\x13\n\tuser_name\x18\x01 \x01(\tH\x00\x12\x13\n\trole_name\x18\x02 \x01(\tH\x00\x12\x17\n\rprovider_name\x18\x03 \x01(\tH\x00\x12\r\n\x03\x61ll\x18\x04 \x01(\x08H\x00\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\tB\x08\n\x06target\"`\n\x14ListSessionsResponse\x12/\n\x08sessions\x18\x01 \x03(\x0b\x32\x1d.authz.admin.v1.ListedSession\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x02\n\rListedSession\x12\x15\n\raccess_key_id\x18\x01 \x01(\t\x12\x11\n\tuser_name\x18\x02 \x01(\t\x12\x11\n\trole_name\x18\x03 \x01(\t\x12\x0f\n\x07is_root\x18\x04 \x01(\x08\x12\x11\n\tissued_to\x18\x05 \x01(\t\x12\x15\n\rprovider_name\x18\x06 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x07 \x01(\t\x12\x14\n\x0csession_name\x18\x08 \x01(\t\x12\x11\n\tsource_ip\x18\t \x01(\t\x12.\n\nissue_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x0c \x01(\x0e\x32\x1c.authz.admin.v1.SessionState*\x7f\n\x0cSessionState\x12\x1d\n\x19SESSION_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14SESSION_STATE_ACTIVE\x10\x01\x12\x19\n\x15SESSION_STATE_REVOKED\x10\x02\x12\x1b\n\x17SESSION_STATE_SUSPENDED\x10\x03\x32\xaa\x02\n\x0eSessionService\x12\\\n\rCreateSession\x12$.authz.admin.v1.CreateSessionRequest\x1a%.authz.admin.v1.CreateSessionResponse\x12_\n\x0eRevokeSessions\x12%.authz.admin.v1.RevokeSessionsRequest\x1a&.authz.admin.v1.RevokeSessionsResponse\x12Y\n\x0cListSessions\x12#.authz.admin.v1.ListSessionsRequest\x1a$.authz.admin.v1.ListSessionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATESESSIONRESPONSE'].fields_by_name['secret_access_key']._serialized_options = b'\200\001\001'
   _globals['_CREATESESSIONRESPONSE'].fields_by_name['session_token']._loaded_options = None
   _globals['_CREATESESSIONRESPONSE'].fields_by_name['session_token']._serialized_options = b'\200\001\001'
+  _globals['_SESSIONSTATE']._serialized_start=1147
+  _globals['_SESSIONSTATE']._serialized_end=1274
   _globals['_CREATESESSIONREQUEST']._serialized_start=121
   _globals['_CREATESESSIONREQUEST']._serialized_end=226
   _globals['_CREATESESSIONRESPONSE']._serialized_start=229
@@ -45,6 +47,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVOKESESSIONSREQUEST']._serialized_end=511
   _globals['_REVOKESESSIONSRESPONSE']._serialized_start=513
   _globals['_REVOKESESSIONSRESPONSE']._serialized_end=555
-  _globals['_SESSIONSERVICE']._serialized_start=558
-  _globals['_SESSIONSERVICE']._serialized_end=765
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=558
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=710
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=712
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=808
+  _globals['_LISTEDSESSION']._serialized_start=811
+  _globals['_LISTEDSESSION']._serialized_end=1145
+  _globals['_SESSIONSERVICE']._serialized_start=1277
+  _globals['_SESSIONSERVICE']._serialized_end=1575
 # @@protoc_insertion_point(module_scope)
