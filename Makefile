@@ -11,6 +11,11 @@ STAMP := $(VENV)/.installed
 
 FUZZ_EXAMPLES ?= 40000
 
+# Tests run in as many processes as there are processors; WORKERS=0 runs them in one, where a debugger works.
+WORKERS ?= auto
+WORKERS_LIMIT := 4
+IN_PARALLEL := -n $(WORKERS) --maxprocesses $(WORKERS_LIMIT) --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup run demo test test-long fuzz mutate lint format wire lock bench bench-policy bench-freshness clean
 
 help:  ## Show this help
@@ -33,10 +38,10 @@ demo: $(STAMP)  ## Half a minute: refused, policy changed, allowed; real Envoy, 
 	@$(BIN)/python scripts/demo.py
 
 test: $(STAMP)  ## Run every test: real Envoy, PostgreSQL and boto3 included
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" $(IN_PARALLEL)
 
 test-long: $(STAMP)  ## Run the soak and scale tests as well
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(IN_PARALLEL)
 
 fuzz: $(STAMP)  ## Search for a policy that two evaluators disagree on: a million cases, a night; failures are kept, shrunk
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/properties --timeout=0

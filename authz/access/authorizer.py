@@ -16,7 +16,7 @@ from authz.access.entries import RoleEntry, UserEntry
 from authz.access.narrowing import Narrowing
 from authz.access.policies import Policies, PolicySetHandle
 from authz.access.refresher import Refresher
-from authz.access.turns import Turns
+from authz.access.turns import WORK_LIMIT, Turns
 from authz.clock import Clock
 from authz.errors import UnavailableError
 from authz.policy.applicable import Applicable, as_applicable
@@ -88,12 +88,13 @@ class Authorizer:
         *,
         max_staleness: float,
         remembered: int,
+        work_limit: float = WORK_LIMIT,
     ) -> None:
         """Refuse to decide when memory has not been confirmed for `max_staleness` seconds.
 
-        Remember the last `remembered` answers.
+        Remember the last `remembered` answers. Give up many requests at once after `work_limit` seconds.
         """
-        self.turns = Turns(lambda: refresher.applied)
+        self.turns = Turns(lambda: refresher.applied, work_limit=work_limit)
         self._policies = policies
         self._refresher = refresher
         self._log = decision_log

@@ -31,9 +31,10 @@ T = TypeVar("T")
 class Turns:
     """Gives turns to work on this loop."""
 
-    def __init__(self, moment: Callable[[], object]) -> None:
-        """Take `moment`, which tells one state of memory from another."""
+    def __init__(self, moment: Callable[[], object], *, work_limit: float = WORK_LIMIT) -> None:
+        """Take `moment`, which tells one state of memory from another; give up after `work_limit` seconds."""
         self._moment = moment
+        self._work_limit = work_limit
         # One turn at a time: a hundred such requests hold up others no more than one does.
         self._turn = asyncio.Lock()
 
@@ -48,7 +49,7 @@ class Turns:
         while True:
             async with self._turn:
                 now = perf_counter()
-                if now - started > WORK_LIMIT:
+                if now - started > self._work_limit:
                     raise OverloadedError("so many checks take too long at once; ask about fewer")
                 if self._moment() != moment:
                     return None

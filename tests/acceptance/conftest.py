@@ -14,9 +14,6 @@ from tests.servers.authz_server import start_authz
 from tests.servers.envoy import start_envoy
 from tests.servers.http_echo import HttpEcho
 from tests.servers.moto_store import start_moto_store
-from tests.servers.postgres import postgres
-
-__all__ = ["postgres"]
 
 DEPLOYED_ROUTES = Path(__file__).parents[2] / "deploy" / "routes.toml"
 

@@ -24,8 +24,8 @@ ONCE = Config(
     s3={"addressing_style": "path"},
     signature_version="s3v4",
     retries={"total_max_attempts": 1},
-    connect_timeout=5,
-    read_timeout=20,
+    connect_timeout=30,
+    read_timeout=60,
     tcp_keepalive=False,
 )
 

@@ -153,7 +153,7 @@ def send(method: str, url: str, body: bytes | None) -> tuple[int, bytes]:
     request = urllib.request.Request(url, data=body, method=method)
     request.add_header("content-type", "")
     try:
-        with opener.open(request, timeout=10) as response:
+        with opener.open(request, timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:

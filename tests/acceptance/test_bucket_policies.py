@@ -130,7 +130,7 @@ def test_everyone_may_read_what_a_policy_makes_public_until_it_is_gone(
 def fetch(url: str) -> tuple[int, bytes]:
     """Get a page as somebody without any credential does."""
     try:
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -222,7 +222,7 @@ def test_awscli_puts_gets_and_deletes(stack: Stack, bucket: str, tmp_path: Path)
             "s3api", operation, "--bucket", bucket, *args,
         ]  # fmt: skip
         ran = subprocess.run(
-            command, env=bare_environment() | environment, capture_output=True, text=True, timeout=60,
+            command, env=bare_environment() | environment, capture_output=True, text=True, timeout=120,
             check=True,
         )  # fmt: skip
         return ran.stdout
@@ -272,7 +272,7 @@ def test_what_a_store_could_read_otherwise_reaches_nobody(
 
 def raw_get(stack: Stack, target: str) -> tuple[int, bytes]:
     """Ask Envoy for exactly this target, without a credential."""
-    connection = http.client.HTTPConnection(LOOPBACK, stack.envoy.ports["s3"], timeout=20)
+    connection = http.client.HTTPConnection(LOOPBACK, stack.envoy.ports["s3"], timeout=60)
     try:
         connection.putrequest("GET", target)
         connection.endheaders()

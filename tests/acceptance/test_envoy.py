@@ -20,7 +20,7 @@ from tests.servers.admin_client import statement
 from tests.servers.authz_server import start_authz
 from tests.servers.envoy import Envoy, start_envoy
 from tests.servers.ports import LOOPBACK
-from tests.servers.processes import http_status, http_text, wait_for
+from tests.servers.processes import PATIENCE, http_status, http_text, wait_for
 
 BODY_LIMIT = 2 * 1024 * 1024
 """Most bytes of a body that Envoy sends along."""
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 @contextmanager
 def connected(envoy: Envoy, listener: str) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection(LOOPBACK, envoy.ports[listener], timeout=10)
+    connection = http.client.HTTPConnection(LOOPBACK, envoy.ports[listener], timeout=60)
     try:
         yield connection
     finally:
@@ -527,7 +527,7 @@ def test_one_of_two_dying_is_noticed_by_no_client_for_long(
             # Calls in flight at that moment fail closed; then health checks and ejection take over.
             wait_for(
                 lambda: [status_of_list(s3, bucket) for _ in range(20)] == [200] * 20,
-                15,
+                PATIENCE,
                 "only one",
             )
 

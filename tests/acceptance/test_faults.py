@@ -25,12 +25,12 @@ from tests.servers.authz_server import AuthzServer, migrate, start_authz
 from tests.servers.envoy import start_envoy
 from tests.servers.ports import LOOPBACK
 from tests.servers.postgres import PostgresServer, running_postgres
-from tests.servers.processes import http_status, wait_for
+from tests.servers.processes import PATIENCE, http_status, wait_for
 
 MAX_STALENESS = 3.0
 """Seconds without the database until the service closes, in these tests."""
 
-RECOVERY = 20.0
+RECOVERY = 60.0
 """Seconds within which the service must be back after the database is."""
 
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
@@ -50,7 +50,7 @@ def test_a_database_that_is_down_at_start_is_waited_for(
     fragile_postgres.stop()
     env = {"AUTHZ_DATABASE_URL": fragile_postgres.url}
     with start_authz(tmp_path, wait=False, env=env) as server:
-        wait_for(lambda: http_status(f"{server.http_url}/livez") == 200, 20, "alive")
+        wait_for(lambda: http_status(f"{server.http_url}/livez") == 200, PATIENCE, "alive")
         assert http_status(f"{server.http_url}/readyz") == 503
         assert any("database" in problem for problem in server.problems())
         assert server.health() == "NOT_SERVING"
@@ -60,7 +60,7 @@ def test_a_database_that_is_down_at_start_is_waited_for(
 
         fragile_postgres.start()
         server.wait_ready(RECOVERY)
-        wait_for(lambda: server.health() == "SERVING", 5, "health follows readiness")
+        wait_for(lambda: server.health() == "SERVING", PATIENCE, "health follows readiness")
 
 
 def test_a_database_that_is_lost_and_comes_back(
@@ -88,12 +88,14 @@ def test_a_database_that_is_lost_and_comes_back(
             assert status_of_list(asks_unknown, bucket) == 503
 
             wait_for(
-                lambda: status_of_list(asks_known, bucket) == 503, MAX_STALENESS + 10, "closed"
+                lambda: status_of_list(asks_known, bucket) == 503,
+                MAX_STALENESS + PATIENCE,
+                "closed",
             )
             assert server.metric("authz_snapshot_age_seconds") >= MAX_STALENESS
             assert http_status(f"{server.http_url}/readyz") == 503
             assert http_status(f"{server.http_url}/livez") == 200
-            wait_for(lambda: server.health() == "NOT_SERVING", 5, "health follows")
+            wait_for(lambda: server.health() == "NOT_SERVING", PATIENCE, "health follows")
             assert server.metric("authz_database_errors_total") > 0
 
             fragile_postgres.start()
@@ -113,16 +115,16 @@ def test_told_to_stop_it_turns_away_finishes_what_runs_and_ends_well(
         # A call that waits for a revision which nobody has written yet.
         waiting = Waiting(stopping, revision + 1)
         watch = HealthWatch(stopping)
-        wait_for(lambda: watch.seen == ["SERVING"], 5, "the watch says SERVING")
+        wait_for(lambda: watch.seen == ["SERVING"], PATIENCE, "the watch says SERVING")
 
         stopping.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: watch.seen[-1] == "NOT_SERVING", 5, "the watch says NOT_SERVING")
+        wait_for(lambda: watch.seen[-1] == "NOT_SERVING", PATIENCE, "the watch says NOT_SERVING")
         assert waiting.is_alive()
         writer.admin.create_user("the-one-waited-for")
-        waiting.join(10)
+        waiting.join(PATIENCE)
         assert waiting.outcome == "answered"
         watch.close()
-        assert stopping.process.wait(15) == 0
+        assert stopping.process.wait(PATIENCE) == 0
         assert "Traceback" not in stopping.process.log()
 
 
@@ -136,8 +138,8 @@ def test_told_to_stop_it_does_not_wait_longer_than_the_grace_period(tmp_path: Pa
         server.admin.create_user("somebody")
         waiting = Waiting(server, 1_000_000)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(10) == 0
-        waiting.join(10)
+        assert server.process.wait(PATIENCE) == 0
+        waiting.join(PATIENCE)
         assert waiting.outcome in {"UNAVAILABLE", "CANCELLED"}
 
 
@@ -174,7 +176,9 @@ class HealthWatch(threading.Thread):
             f"{LOOPBACK}:{server.grpc_port}", [("grpc.enable_http_proxy", 0)]
         )
         request = health_pb2.HealthCheckRequest(service="authz.v1.AuthorizationService")
-        self._answers = health_pb2_grpc.HealthStub(self._channel).Watch(request, timeout=60)
+        self._answers = health_pb2_grpc.HealthStub(self._channel).Watch(
+            request, timeout=5 * PATIENCE
+        )
         self.start()
 
     def run(self) -> None:
@@ -187,7 +191,7 @@ class HealthWatch(threading.Thread):
     def close(self) -> None:
         self._answers.cancel()
         self._channel.close()
-        self.join(5)
+        self.join(PATIENCE)
 
 
 JUNK_SEED = 20260823
@@ -296,7 +300,7 @@ def test_junk_on_the_ports_harms_nothing(stack: Stack) -> None:
     source = random.Random(JUNK_SEED)
     for port in (stack.authz.grpc_port, stack.authz.http_port):
         for _ in range(20):
-            with socket.create_connection((LOOPBACK, port), timeout=2) as connection:
+            with socket.create_connection((LOOPBACK, port), timeout=PATIENCE) as connection:
                 connection.sendall(source.randbytes(200) + b"\r\n\r\n")
     assert stack.authz.is_ready()
     assert stack.authz.health() == "SERVING"

@@ -22,7 +22,7 @@ from tests.acceptance.stack import Credential, PolicyUser, Stack
 
 BODY = b"what the client sent"
 KEYS = ["plain.txt", "with space/and+plus", "100%/ä-日本.txt", "a=b&c;d/(x)'y'!"]
-TIMEOUT = 60
+TIMEOUT = 120
 BIN = Path(sys.executable).parent
 
 

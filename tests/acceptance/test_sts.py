@@ -22,7 +22,7 @@ from minio.credentials import AssumeRoleProvider
 
 from tests.acceptance.stack import ONCE, S3, Credential, PolicyUser, Stack, make_user
 from tests.servers.admin_client import document, statement
-from tests.servers.processes import bare_environment, wait_for
+from tests.servers.processes import PATIENCE, bare_environment, wait_for
 
 Sts = Any
 ACCOUNT = "000000000000"
@@ -156,7 +156,7 @@ def test_a_revoked_session_is_refused_and_others_are_not(stack: Stack, sts: Sts,
             return str(error.response["Error"]["Code"]) == "ExpiredToken"
         return False
 
-    wait_for(is_refused, 10, "the revocation")
+    wait_for(is_refused, PATIENCE, "the revocation")
     assert code(with_session(stack, "sts", answer).get_caller_identity) == ("ExpiredToken", 403)
     other.get_object(Bucket=box, Key="open")
 
@@ -178,7 +178,7 @@ def test_a_presigned_url_proves_who_somebody_is(sts: Sts, alice: PolicyUser, met
     url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod=method)
     request = urllib.request.Request(url, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=10) as answer:
+    with opener.open(request, timeout=PATIENCE) as answer:
         assert f"user/{alice.name}</Arn>" in answer.read().decode()
 
 
@@ -290,5 +290,5 @@ def test_a_form_of_a_browser_is_none_of_stss(stack: Stack) -> None:
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(urllib.error.HTTPError) as caught:
-        opener.open(request, timeout=10)
+        opener.open(request, timeout=PATIENCE)
     assert b"sts.amazonaws.com" not in caught.value.read()

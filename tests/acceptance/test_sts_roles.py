@@ -16,7 +16,7 @@ from authz.wire.authz.admin.v1 import (
 from tests.acceptance.stack import PolicyUser, Stack, make_user
 from tests.acceptance.test_sts import ACCOUNT, Sts, client, code, session_policy, with_session
 from tests.servers.admin_client import document, statement
-from tests.servers.processes import wait_for
+from tests.servers.processes import PATIENCE, wait_for
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/reader"
 NAMED = {"RoleArn": ROLE, "RoleSessionName": "ci"}
@@ -147,5 +147,5 @@ def test_deleting_the_role_ends_its_sessions(stack: Stack, sts: Sts, reader: str
             return str(error.response["Error"]["Code"]) == "InvalidAccessKeyId"
         return False
 
-    wait_for(is_refused, 10, "the role's end")
+    wait_for(is_refused, PATIENCE, "the role's end")
     assert code(sts.assume_role, **NAMED) == DENIED

@@ -6,8 +6,9 @@ from time import perf_counter
 import pytest
 
 from authz.access import turns as turns_module
-from authz.access.turns import Turns
+from authz.access.turns import WORK_LIMIT, Turns
 from authz.errors import OverloadedError
+from tests.access.world import LONG
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def one_step_a_turn(monkeypatch):
 
 async def test_short_work_is_done_without_a_pause(monkeypatch):
     monkeypatch.setattr(turns_module, "TURN", 60.0)
-    work = Turns(lambda: 0).do(iter(range(1000)), perf_counter())
+    work = Turns(lambda: 0, work_limit=LONG).do(iter(range(1000)), perf_counter())
     with pytest.raises(StopIteration) as ended:
         work.send(None)
     assert ended.value.value == list(range(1000))
@@ -36,14 +37,14 @@ async def test_long_work_lets_others_go_first(one_step_a_turn):
             seen.append("other")
             await asyncio.sleep(0)
 
-    work = Turns(lambda: 0).do(steps(), perf_counter())
+    work = Turns(lambda: 0, work_limit=LONG).do(steps(), perf_counter())
     done, _ = await asyncio.gather(work, other())
     assert done == list(range(5))
     assert seen[:6] == [0, "other", 1, "other", 2, "other"]
 
 
 async def test_several_pieces_of_work_hold_up_others_no_more_than_one(one_step_a_turn):
-    turns, seen = Turns(lambda: 0), []
+    turns, seen = Turns(lambda: 0, work_limit=LONG), []
 
     def steps(name):
         for _ in range(3):
@@ -72,23 +73,28 @@ async def test_work_that_memory_moved_away_from_is_left_where_it_is(one_step_a_t
                 state[0] += 1
             yield n
 
-    assert await Turns(lambda: state[0]).do(steps(), perf_counter()) is None
+    assert await Turns(lambda: state[0], work_limit=LONG).do(steps(), perf_counter()) is None
     assert taken == [0, 1, 2]
 
 
-async def test_work_that_takes_too_long_is_given_up(one_step_a_turn, monkeypatch):
-    taken = []
+async def test_work_that_takes_too_long_is_given_up(one_step_a_turn):
+    turns, taken = Turns(lambda: 0, work_limit=LONG), []
 
     def steps():
         for n in range(5):
             taken.append(n)
             if n == 2:
-                monkeypatch.setattr(turns_module, "WORK_LIMIT", -1.0)
+                turns._work_limit = -1.0
             yield n
 
-    turns = Turns(lambda: 0)
     with pytest.raises(OverloadedError):
         await turns.do(steps(), perf_counter())
     assert taken == [0, 1, 2]
-    monkeypatch.undo()
+    turns._work_limit = LONG
     assert await turns.do(iter("ab"), perf_counter()) == ["a", "b"]
+
+
+async def test_where_nothing_is_said_work_is_given_up_when_a_proxy_no_longer_waits():
+    turns, now = Turns(lambda: 0), perf_counter()
+    with pytest.raises(OverloadedError):
+        await turns.do(iter("ab"), now - WORK_LIMIT - 1.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import grpc
 import pytest
@@ -10,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from authz.bootstrap import running
 from authz.errors import InvalidError
 from authz.settings import Settings
-from tests.access.world import until
+from tests.access.world import PATIENCE, until
 from tests.servers.ports import free_port
 
 ROUTE = '[[mapping.route]]\nmethod = "GET"\npath = "/a"\naction = "a:Get"\nresource = "*"\n'
@@ -28,7 +29,7 @@ def settings(folder, **more) -> Settings:
 async def ready(service) -> tuple[int, dict]:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.http_port)
     writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         answer = await reader.read()
     writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -38,25 +39,25 @@ async def ready(service) -> tuple[int, dict]:
 async def health(service) -> int:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{service.grpc_port}") as channel:
         request = health_pb2.HealthCheckRequest()
-        return (await health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)).status
+        return (await health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE)).status
+
+
+async def is_serving(service) -> bool:
+    return await health(service) == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_a_fresh_start_becomes_ready_with_the_policies_that_come_with_it(tmp_path):
     async with running(settings(tmp_path)) as service:
         await until(lambda: not service.problems())
         assert await ready(service) == (200, {"ready": True, "problems": []})
-        for _ in range(100):
-            if await health(service) == health_pb2.HealthCheckResponse.SERVING:
-                break
-            await asyncio.sleep(0.02)
-        assert await health(service) == health_pb2.HealthCheckResponse.SERVING
+        await until(partial(is_serving, service))
         assert service.metrics.policies.collect().samples[0].value > 0
         assert service.metrics.quarantined_policies.collect().samples[0].value == 0
 
 
 async def test_on_the_way_down_it_is_no_longer_ready_while_calls_are_still_taken(tmp_path):
     async def stop_after(service_seen: asyncio.Future, may_end: asyncio.Event) -> None:
-        async with running(settings(tmp_path, serving_drain_delay=0.5)) as service:
+        async with running(settings(tmp_path, serving_drain_delay=2.0)) as service:
             service_seen.set_result(service)
             await may_end.wait()
 

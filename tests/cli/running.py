@@ -10,6 +10,7 @@ from authz.cli.main import cli
 from authz.identity.credential import Secret
 from tests.servers.authz_server import ROOT_CREDENTIAL
 from tests.servers.ports import LOOPBACK
+from tests.servers.processes import PATIENCE
 
 READ = json.dumps({
     "Version": "2012-10-17",
@@ -21,7 +22,10 @@ CAT = "arn:aws:s3:::photos/cat.jpg"
 
 
 class Run:
-    """Runs `authz` against the service, as root or with a credential of one's own."""
+    """Runs `authz` against the service, as root or with a credential of one's own.
+
+    What a command changed is in force when it returns.
+    """
 
     def __init__(self, server, folder):
         self.server = server
@@ -36,7 +40,11 @@ class Run:
             "AUTHZ_SESSION_TOKEN": credential[2] if len(credential) > 2 else "",
             "COLUMNS": "200",
         }
-        return CliRunner().invoke(cli, arguments, prog_name="authz", env=environment, input=stdin)
+        result = CliRunner().invoke(
+            cli, ["--timeout", str(PATIENCE), *arguments], prog_name="authz", env=environment, input=stdin
+        )  # fmt: skip
+        self.server.settle()
+        return result
 
     def json(self, *arguments, **options):
         result = self(*arguments, "--json", **options)
@@ -60,4 +68,4 @@ class Run:
     def client(self, credential=ROOT_CREDENTIAL, clock=None):
         address = f"{LOOPBACK}:{self.server.grpc_port}"
         signer = Credential(credential[0], Secret(credential[1]))
-        return Client(address, signer, region="us-east-1", clock=clock)
+        return Client(address, signer, region="us-east-1", timeout=PATIENCE, clock=clock)

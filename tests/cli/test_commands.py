@@ -98,7 +98,7 @@ def test_help_imports_neither_grpc_nor_protobuf():
         "print([m for m in ('grpc', 'google.protobuf', 'sqlalchemy', 'rich') if m in sys.modules])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.strip() == "[]"
 

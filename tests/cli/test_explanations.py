@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +14,7 @@ from authz.wire.authz.v1 import authorization_pb2 as wire
 from authz.wire.authz.v1 import decision_pb2
 from tests.cli.running import Run
 from tests.servers.authz_server import start_authz
+from tests.servers.processes import PATIENCE, wait_for
 
 CAT = "arn:aws:s3:::photos/cat.jpg"
 READERS = "arn:aws:iam::000000000000:policy/readers"
@@ -196,10 +196,7 @@ def test_a_decision_that_is_not_kept_says_where_it_may_be(run):
 
 
 def test_a_decision_is_found_in_the_log_and_asked_again(run, refused, log):
-    for _ in range(100):
-        if log.exists() and refused in log.read_text():
-            break
-        time.sleep(0.1)
+    wait_for(lambda: log.exists() and refused in log.read_text(), PATIENCE, "the record")
     result = run("explain", "--decision", refused, "--log", str(log))
     assert result.exit_code == 0
     assert "then: implicitly_denied, no_match, revision" in result.stderr

@@ -1,4 +1,4 @@
-"""The services the scenarios are asked of, and the summary of what was asked where."""
+"""The services the scenarios are asked of."""
 
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ import pytest_asyncio
 from authz.store.sql.engine import Database
 from authz.store.sql.store import SqlStore
 from tests.access.world import World, following
-from tests.conformance.runner import TALLY, Engine, Placed, create_records, place
+from tests.conformance.runner import Engine, Placed, create_records, place
 from tests.conformance.scenarios import read_all
 from tests.store.fixtures import OPTIONS, Control
 
@@ -35,10 +35,3 @@ async def engines():
             engine = Engine(world)
             found |= {placed.scenario.id: (engine, placed) for placed in scenarios}
         yield found
-
-
-def pytest_terminal_summary(terminalreporter) -> None:
-    if TALLY.run:
-        terminalreporter.section("conformance")
-        for line in TALLY.lines():
-            terminalreporter.line(line)

@@ -6,7 +6,6 @@ different services.
 """
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,7 +18,6 @@ from authz.control.access_keys import AccessKeys
 from authz.control.attachments import Attachments
 from authz.control.groups import Groups
 from authz.control.policies import Policies
-from authz.control.ports import Written
 from authz.control.resource_policies import ResourcePolicies
 from authz.control.users import Users
 from authz.errors import ParseError
@@ -42,7 +40,7 @@ from authz.policy.request import (
 )
 from authz.store.sql.store import SqlStore
 from authz.wire.authz.v1 import authorization_pb2, decision_pb2
-from tests.access.world import ACCOUNT, ROOT_ID, World
+from tests.access.world import ACCOUNT, ROOT_ID, InTransaction, World
 from tests.conformance.derived import create_derived, create_provider, issue, names_of
 from tests.conformance.http_form import HOST, NoForm, check_request, request_of, text_of
 from tests.conformance.placed import (
@@ -54,7 +52,7 @@ from tests.conformance.placed import (
     require_enabled,
     trust_of,
 )
-from tests.conformance.scenarios import SOLE_USER, SURFACES, Scenario, as_text
+from tests.conformance.scenarios import SOLE_USER, Scenario, as_text
 from tests.serving.surfaces import AUTHORIZATION, Surfaces
 from tests.store.fixtures import LowerCaseNames
 
@@ -97,25 +95,12 @@ def place(scenarios: Sequence[Scenario]) -> list[list[Placed]]:
     return [placed for placed, _, _ in services]
 
 
-class _InTransaction:
-    """The store as one open transaction, so that many use cases commit at once."""
-
-    def __init__(self, unit) -> None:
-        self._unit = unit
-
-    async def write(self, change):
-        return Written(await change(self._unit), 0)
-
-    async def read(self, question):
-        return await question(self._unit)
-
-
 async def create_records(world: World, scenarios: Sequence[Placed]) -> None:
     """Create what the scenarios give by the control plane's use cases, in one transaction."""
     clock, ring = world.control.clock, world.control.ring
 
     async def change(unit) -> None:
-        store = _InTransaction(unit)
+        store = InTransaction(unit)
         users, groups = Users(store, clock), Groups(store, clock, LowerCaseNames())
         policies, attachments = Policies(store, clock, check_document), Attachments(store)
         of_resources = ResourcePolicies(store, clock, check_resource_document)
@@ -355,29 +340,3 @@ def check_invalid(scenario: Scenario) -> None:
     error = refused.value
     assert error.place == expected.get("place", error.place), error.message
     assert expected.get("message", "") in error.message
-
-
-class Tally:
-    """What was run and what was not, for the summary."""
-
-    def __init__(self) -> None:
-        self.run: Counter[tuple[str, str]] = Counter()
-        self.not_run: Counter[tuple[str, str, str]] = Counter()
-        self.deviations: dict[str, str] = {}
-
-    def lines(self) -> list[str]:
-        """Return the summary, line by line."""
-        topics = sorted({topic for topic, _ in self.run} | {topic for topic, _, _ in self.not_run})
-        lines = [f"{'topic':18}" + "".join(f"{surface:>11}" for surface in SURFACES)]
-        lines += [
-            f"{topic:18}" + "".join(f"{self.run[topic, s]:11}" for s in SURFACES)
-            for topic in topics
-        ]
-        totals = [sum(n for (_, s), n in self.run.items() if s == surface) for surface in SURFACES]
-        lines.append(f"{'all':18}" + "".join(f"{total:11}" for total in totals))
-        for (topic, surface, reason), count in sorted(self.not_run.items()):
-            lines.append(f"not through {surface}: {count:4} of {topic}: {reason}")
-        return lines + [f"known deviation: {name}: {why}" for name, why in self.deviations.items()]
-
-
-TALLY = Tally()

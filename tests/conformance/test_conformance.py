@@ -5,13 +5,9 @@ from collections import Counter
 import pytest
 
 from tests.conformance.http_form import NoForm
-from tests.conformance.runner import (
-    NOT_WRITTEN,
-    TALLY,
-    check_invalid,
-    compare,
-)
+from tests.conformance.runner import NOT_WRITTEN, check_invalid, compare
 from tests.conformance.scenarios import SURFACES, Scenario, read_all
+from tests.conformance.tally import DEVIATION, NOT_RUN, RUN
 
 SCENARIOS = read_all()
 INVALID = [scenario for scenario in SCENARIOS if "invalid" in scenario.then]
@@ -32,7 +28,7 @@ def _marked(scenario: Scenario, surface: str):
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("surface", "name"), [_marked(s, u) for s in ASKABLE for u in SURFACES])
-async def test_the_engine_says_what_the_scenario_says(engines, surface, name):
+async def test_the_engine_says_what_the_scenario_says(engines, surface, name, record_property):
     engine, placed = engines[name]
     scenario = placed.scenario
     SEEN.add((name, surface))
@@ -43,22 +39,22 @@ async def test_the_engine_says_what_the_scenario_says(engines, surface, name):
         if declared is None:
             pytest.fail(f"cannot be asked ({reason}), and the scenario does not say so")
         USED.add((scenario.topic, surface, declared))
-        TALLY.not_run[scenario.topic, surface, declared] += 1
+        record_property(NOT_RUN, (scenario.topic, surface, declared))
         if surface in scenario.known_deviation:
             pytest.xfail("not asked here")
         return
-    TALLY.run[scenario.topic, surface] += 1
+    record_property(RUN, (scenario.topic, surface))
     if surface in scenario.known_deviation:
-        TALLY.deviations[f"{name}:{surface}"] = scenario.known_deviation[surface]
+        record_property(DEVIATION, (f"{name}:{surface}", scenario.known_deviation[surface]))
     compare(placed, outcome)
 
 
 @pytest.mark.parametrize("scenario", INVALID, ids=lambda scenario: scenario.id)
-def test_a_document_that_means_nothing_is_refused_with_its_place(scenario):
+def test_a_document_that_means_nothing_is_refused_with_its_place(scenario, record_property):
     check_invalid(scenario)
-    TALLY.run[scenario.topic, "decide"] += 1
+    record_property(RUN, (scenario.topic, "decide"))
     for surface in ("authz_v1", "ext_authz"):
-        TALLY.not_run[scenario.topic, surface, NOT_WRITTEN] += 1
+        record_property(NOT_RUN, (scenario.topic, surface, NOT_WRITTEN))
 
 
 def test_every_scenario_has_an_id_of_its_own():

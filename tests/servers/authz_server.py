@@ -4,7 +4,9 @@ What a user would start, with a data directory of its own and settings through t
 asked where a proxy or an orchestrator asks it (`/readyz`).
 """
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.servers.admin_client import AdminClient
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.processes import (
+    PATIENCE,
     ServerProcess,
     bare_environment,
     http_status,
@@ -29,10 +32,10 @@ from tests.servers.processes import (
 ROOT = Path(__file__).parents[2]
 ROOT_CREDENTIAL = ("AKIAROOTROOTROOTROOT", "root-secret-of-the-tests-0123456789abcdef")
 
-READY_TIMEOUT = 30.0
+READY_TIMEOUT = 90.0
 """Seconds a server may take until it is ready; the first start also migrates the database."""
 
-CLI_TIMEOUT = 30.0
+CLI_TIMEOUT = 90.0
 """Seconds a command may take."""
 
 
@@ -50,6 +53,7 @@ class AuthzServer:
     env: dict[str, str]
     credential: tuple[str, str] = ROOT_CREDENTIAL
     _admins: list[AdminClient] = field(default_factory=list)
+    _settled: int = -1
 
     @property
     def http_url(self) -> str:
@@ -80,8 +84,10 @@ class AuthzServer:
         return self.admin.health(service)
 
     def cli(self, *args: str, exit_code: int = 0) -> str:
-        """Run `authz ARGS` as root against this server and return what it prints."""
-        return run_command(args, self._client_env(), exit_code=exit_code)
+        """Run `authz ARGS` as root against this server and return what it prints, once it is in force."""
+        printed = run_command(args, self._client_env(), exit_code=exit_code)
+        self.settle()
+        return printed
 
     def cli_json(self, *args: str) -> Any:
         """Run `authz ARGS --json` and return the document it prints."""
@@ -105,9 +111,24 @@ class AuthzServer:
             if found == name and wanted <= has
         )
 
-    def wait_for_revision(self, revision: int, timeout: float = 10.0) -> None:
+    def wait_for_revision(self, revision: int, timeout: float = PATIENCE) -> None:
         """Wait until decisions are made on this revision or a newer one."""
         wait_for(lambda: self.metric("authz_revision") >= revision, timeout, f"revision {revision}")
+
+    def settle(self) -> None:
+        """Wait until decisions are made on all that is committed; only of a server with a file of its own.
+
+        A write is answered when it is committed. Memory follows a moment later, which on a loaded machine is
+        longer than the next command takes to come.
+        """
+        if "AUTHZ_DATABASE_URL" in self.env:
+            return
+        path = Path(self.env["AUTHZ_DATA_DIR"]) / "authz.db"
+        with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE)) as database:
+            (committed,) = database.execute("SELECT revision FROM state").fetchone()
+        if committed > self._settled:
+            self.wait_for_revision(committed)
+            self._settled = committed
 
     def stop(self) -> int:
         """End the server as an orchestrator would (SIGTERM) and return its exit code."""

@@ -3,9 +3,11 @@
 No service of a package is started: each test runs its own server, in a folder of its own.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +29,11 @@ def require_program(name: str, packages: Sequence[str]) -> Path:
     """Return where a program is; as root, `packages` are installed when it is missing."""
     found = find_program(name)
     if found is None and os.geteuid() == 0:
-        _install(packages)
+        with (Path(tempfile.gettempdir()) / "authz-tests-packages.lock").open("w") as lock:
+            # Another process of tests may be installing something; only one can at a time.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if find_program(name) is None:
+                _install(packages)
         found = find_program(name)
     if found is None:
         command = " ".join(["sudo", *_command(packages)])

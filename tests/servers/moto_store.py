@@ -46,6 +46,6 @@ def start_moto_store(directory: Path) -> MotoStore:
         name="moto",
         log_path=directory / "store.log",
         is_ready=lambda: is_listening(port),
-        timeout=60,
+        timeout=120,
     )
     return MotoStore(process, port)

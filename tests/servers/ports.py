@@ -1,14 +1,16 @@
 """Free ports of the loopback interface, for the real servers that tests start.
 
-The kernel picks a port and lets go of it; a server takes it a moment later. No port is handed out twice by one
-process, and a server that still loses the race says so in its log, which a failed start shows.
+The kernel picks a port and lets go of it; a server takes it a moment later. Meanwhile, and for as long as this
+process lives, no other process that runs tests on this machine is given it: a socket's name holds its place, which the
+kernel frees whatever happens. Who connects somewhere is given ports of the other parity (Linux).
 """
 
+import contextlib
 import socket
 
 LOOPBACK = "127.0.0.1"
 
-_handed_out: set[int] = set()
+_places: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -17,9 +19,12 @@ def free_port() -> int:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.bind((LOOPBACK, 0))
             port: int = probe.getsockname()[1]
-        if port not in _handed_out:
-            _handed_out.add(port)
+        place = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.suppress(OSError):
+            place.bind(f"\0authz-tests-port-{port}")
+            _places.append(place)
             return port
+        place.close()
     raise RuntimeError("no free port in 100 tries")
 
 

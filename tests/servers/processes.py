@@ -18,7 +18,10 @@ from typing import Self
 LOG_TAIL_LINES = 40
 """How much of a server's log a failed start repeats."""
 
-STOP_TIMEOUT = 15.0
+PATIENCE = 60.0
+"""Seconds to wait for what comes in milliseconds on a machine that does nothing else."""
+
+STOP_TIMEOUT = 30.0
 """Seconds a server has to end after SIGTERM before it is killed."""
 
 
@@ -123,7 +126,7 @@ def start_ready(
     name: str,
     log_path: Path,
     is_ready: Callable[[], bool],
-    timeout: float = 30.0,
+    timeout: float = PATIENCE,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> ServerProcess:
@@ -152,7 +155,7 @@ def http_status(url: str) -> int:
     """Return the status of a GET of this URL, 0 when nobody answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=2) as response:
+        with opener.open(url, timeout=10) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -165,7 +168,7 @@ def http_text(url: str) -> str:
     """Return the body of a GET of this URL, whatever its status."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=5) as response:
+        with opener.open(url, timeout=PATIENCE) as response:
             return str(response.read().decode())
     except urllib.error.HTTPError as error:
         with error:

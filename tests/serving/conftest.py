@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from authz.identity.records import TargetKind
-from tests.access.conftest import control, database, make_world, migrated, source, store, world
+from tests.access.conftest import control, database, make_world, migrated_file, source, store, world
 from tests.access.world import policy
 from tests.serving.surfaces import Surfaces
 
-__all__ = ["control", "database", "make_world", "migrated", "source", "store", "world"]
+__all__ = ["control", "database", "make_world", "migrated_file", "source", "store", "world"]
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def ask(server):
 
         def call(method, request, answer):
             unary = channel.unary_unary(method, request_serializer=None, response_deserializer=None)
-            return answer.FromString(unary(request.SerializeToString(), timeout=10))
+            return answer.FromString(unary(request.SerializeToString(), timeout=60))
 
         yield call
 

@@ -25,7 +25,6 @@ BOX = "arn:aws:s3:::box"
 @pytest.fixture
 def one_step_a_turn(monkeypatch):
     monkeypatch.setattr(turns_module, "TURN", -1.0)
-    monkeypatch.setattr(turns_module, "WORK_LIMIT", 60.0)
 
 
 @pytest.fixture
@@ -130,8 +129,8 @@ async def test_what_keeps_changing_is_not_decided(delete, deletes, world, one_st
     assert world.count("decisions", "ext_authz", "ALLOWED", "STATEMENT") == 0
 
 
-async def test_what_takes_too_long_is_not_decided(delete, deletes, world, monkeypatch):
-    monkeypatch.setattr(turns_module, "WORK_LIMIT", -1.0)
+async def test_what_takes_too_long_is_not_decided(delete, deletes, world):
+    world.authorizer.turns._work_limit = -1.0
     assert await delete(deletes, keys(ext_authz.AT_ONCE)) == "OK"
     with pytest.raises(OverloadedError):
         await delete(deletes, keys(ext_authz.AT_ONCE + 1))
@@ -181,14 +180,14 @@ async def test_other_questions_are_answered_before_a_batch_is(
 
 
 async def test_a_batch_that_takes_too_long_or_keeps_changing_is_not_answered(
-    batch, deletes, world, one_step_a_turn, monkeypatch
+    batch, deletes, world, one_step_a_turn
 ):
     moments, turns = count(), world.authorizer.turns
     settled, turns._moment = turns._moment, lambda: next(moments)
     with pytest.raises(UnavailableError, match="keeps changing"):
         await batch(10)
     turns._moment = settled
-    monkeypatch.setattr(turns_module, "WORK_LIMIT", -1.0)
+    turns._work_limit = -1.0
     with pytest.raises(OverloadedError):
         await batch(10)
     assert world.count("decisions", "authz_v1", "ALLOWED", "STATEMENT") == 0

@@ -8,6 +8,8 @@ import time
 import pytest
 
 from authz.access.ports import ChangeKind
+from authz.control.groups import Groups
+from authz.control.users import Users
 from authz.errors import (
     ForbiddenError,
     InvalidError,
@@ -29,10 +31,12 @@ from tests.access.world import (
     PUT,
     ROOT_ID,
     ROOT_SECRET,
+    InTransaction,
     bucket_policy,
     policy,
 )
 from tests.serving.surfaces import AUTHORIZATION
+from tests.store.fixtures import LowerCaseNames
 
 LIST, WHO = f"{AUTHORIZATION}/ListAllowedActions", f"{AUTHORIZATION}/WhoCan"
 ROOT = (ROOT_ID, ROOT_SECRET.decode())
@@ -419,9 +423,14 @@ async def test_many_users_come_in_bounded_messages_in_order(who_can, world):
     await world.control.groups.create("all")
     await world.control.attachments.attach("reads", TargetKind.GROUP, "all")
     names = [f"u{number:04}" for number in range(600)]
-    for name in names:
-        await world.control.users.create(name)
-    await world.control.groups.add_members("all", names)
+
+    async def join(unit) -> None:
+        store, clock = InTransaction(unit), world.control.clock
+        for name in names:
+            await Users(store, clock).create(name)
+        await Groups(store, clock, LowerCaseNames()).add_members("all", names)
+
+    await world.control.store.write(join)
     await world.settle()
     messages = await who_can()
     assert [one for one, _ in named(messages)[1:]] == [arn(name) for name in names]

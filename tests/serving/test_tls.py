@@ -81,7 +81,7 @@ async def server(tmp_path: Path, **tls: Path) -> AsyncIterator[str]:
 async def ask_health(address: str, credentials: grpc.ChannelCredentials) -> None:
     async with grpc.aio.secure_channel(address, credentials) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        await stub.Check(health_pb2.HealthCheckRequest(), timeout=60)
 
 
 async def test_a_client_that_trusts_the_authority_is_served(tmp_path: Path):

@@ -1,5 +1,7 @@
 """Migrated, empty stores over both databases; conftests import the fixtures they want from here."""
 
+import asyncio
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,12 +36,31 @@ from authz.store.sql.engine import Database, DatabaseOptions
 from authz.store.sql.session_trail import SqlSessionTrail
 from authz.store.sql.source import SqlSource
 from authz.store.sql.store import SqlStore
-from tests.servers.postgres import PostgresServer, postgres
+from tests.servers.postgres import PostgresServer
 
-__all__ = ["control", "database", "database_url", "new_url", "postgres", "source", "store"]
+__all__ = [
+    "control",
+    "database",
+    "database_url",
+    "migrated_file",
+    "migrated_template",
+    "new_url",
+    "source",
+    "store",
+]
 
 BACKENDS = ("sqlite", "postgresql")
-OPTIONS = DatabaseOptions(sqlite_poll_interval=0.01, heartbeat_interval=0.2, heartbeat_timeout=2.0)
+PATIENCE = 60.0
+"""Seconds: what takes milliseconds may take longer on a loaded machine, and is no outage yet."""
+OPTIONS = DatabaseOptions(
+    connect_timeout=PATIENCE,
+    command_timeout=PATIENCE,
+    pool_timeout=PATIENCE,
+    busy_timeout=PATIENCE,
+    sqlite_poll_interval=0.01,
+    heartbeat_interval=0.2,
+    heartbeat_timeout=10.0,
+)
 ROOT_ACCESS_KEY_ID = "ROOTROOTROOT"
 ROOT_ID = "123456789012:root"
 MAX_DURATION = 43_200.0
@@ -116,17 +137,45 @@ class Control:
             raise UnavailableError("memory is too old")
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite file to copy; migrating one for every test would take most of the time."""
+    path = tmp_path_factory.mktemp("migrated") / "authz.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """The name of a migrated, empty database in PostgreSQL to copy."""
+    name = f"template_{uuid.uuid4().hex}"
+    _migrate(postgres.create_database(name))
+    return name
+
+
+def _migrate(url: str) -> None:
+    async def migrate() -> None:
+        async with Database.open(url, OPTIONS) as database:
+            await database.migrate(now=0.0, canned=())
+
+    asyncio.run(migrate())
+
+
 @pytest.fixture(params=BACKENDS)
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Make URLs of databases that are empty: no schema yet."""
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Make URLs of databases that are empty: no schema yet, or `is_migrated`, with schema and nothing in it."""
     made: list[str] = []
 
-    def make() -> str:
+    def make(*, is_migrated: bool = False) -> str:
         name = f"t{uuid.uuid4().hex}"
         if request.param == "sqlite":
-            return f"sqlite:///{tmp_path}/{name}.db"
+            path = tmp_path / f"{name}.db"
+            if is_migrated:
+                shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+            return f"sqlite:///{path}"
+        template = request.getfixturevalue("migrated_template") if is_migrated else ""
         made.append(name)
-        return request.getfixturevalue("postgres").create_database(name)
+        return request.getfixturevalue("postgres").create_database(name, template)
 
     if request.param == "postgresql":
         request.getfixturevalue("postgres")
@@ -137,14 +186,14 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
 
 
 @pytest.fixture
-def database_url(new_url: Callable[[], str]) -> str:
-    return new_url()
+def database_url(request: pytest.FixtureRequest, new_url: Callable[..., str]) -> str:
+    """The URL of the test's `database`, or where it takes none of an empty one."""
+    return new_url(is_migrated="database" in request.fixturenames)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with Database.open(database_url, OPTIONS) as opened:
-        await opened.migrate(now=0.0, canned=())
         yield opened
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,7 +130,7 @@ async def test_a_connection_lost_in_the_commit_is_reported_and_not_tried_again(
 
 
 async def test_a_statement_that_takes_too_long_is_given_up(server: PostgresServer) -> None:
-    options = DatabaseOptions(command_timeout=0.2)
+    options = DatabaseOptions(command_timeout=1.0)
     async with Database.open(server.url, options) as database:
         with pytest.raises(UnavailableError, match="in time"):
             await database.ask(lambda connection: connection.execute(text("SELECT pg_sleep(30)")))
@@ -165,7 +166,7 @@ async def test_a_broken_constraint_is_a_conflict_that_repeats_no_driver_text(
 async def test_more_callers_than_connections_wait_for_their_turn(
     database_url: str,
 ) -> None:
-    async with Database.open(database_url, DatabaseOptions(pool_size=2)) as database:
+    async with Database.open(database_url, replace(OPTIONS, pool_size=2)) as database:
         await database.migrate(now=1.0, canned=())
         source, control = SqlSource(database), Control(SqlStore(database))
         await asyncio.gather(
