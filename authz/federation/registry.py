@@ -153,6 +153,12 @@ class Registry:
 
     # --- proofs ---
 
+    def resolve(self, kind: ProviderKind, name: str) -> str:
+        """Return the name of the provider that is meant: the only one of its kind where none is named."""
+        stored = [held.stored.provider for held in self._held.values()]
+        names = [provider.name for provider in stored if provider.kind is kind]
+        return names[0] if not name and len(names) == 1 else name
+
     def find_provider(self, token: str) -> str:
         """Return the id of the provider that an ID token says to be from and for; nothing is verified.
 

@@ -59,8 +59,9 @@ class Session:
 
     `parent_id` is the incarnation of the user or role whose rights these are, `issuer_id` that of the principal
     that asked for it (of a role's session; of a login's, the provider's id; otherwise the same). `policies` are
-    the session's own documents, `policy_ids` managed ones; without either nothing narrows it. `facts` are identity facts beyond those of the
-    parent: lower-cased condition key → values. `transitive` are the tag keys that a chained session inherits.
+    the session's own documents, `policy_ids` managed ones; without either nothing narrows it. `facts` are
+    identity facts beyond those of the parent: lower-cased condition key → values. `transitive` are the tag keys
+    that a chained session inherits.
     `provider` is the id of the provider through which its holder logged in, empty for others; managed policies
     that the login `granted` (ids) are the session's beside its parent's.
     """

@@ -14,11 +14,10 @@ from authz.policy.compile import PolicySet
 from authz.policy.decision import NO_MATCH, NOT_ALLOWED_BY, ROOT, Decision, Layer
 from authz.policy.index import Entry, Found
 from authz.policy.principals import Naming
-from authz.policy.request import AccessRequest, PrincipalKind
+from authz.policy.request import STRANGERS, AccessRequest, PrincipalKind
 
 _USER: Final = PrincipalKind.USER
 _ROOT: Final = PrincipalKind.ROOT
-_STRANGERS: Final = (PrincipalKind.ANONYMOUS, PrincipalKind.FEDERATED)
 _MAY_ASSUME: Final = (PrincipalKind.USER, PrincipalKind.ASSUMED_ROLE)
 
 
@@ -33,7 +32,7 @@ def decide(request: AccessRequest, policies: PolicySet | Applicable) -> Decision
     if (kind := request.principal.kind) is not _USER:
         if kind is _ROOT:
             return ROOT
-        if kind in _STRANGERS:
+        if kind in STRANGERS:
             return NO_MATCH
 
     # 3. The statements about this action and, among many, those that can be about this resource.
@@ -114,7 +113,7 @@ def _decide_layers(request: AccessRequest, applicable: Applicable) -> Decision:
     if kind is _ROOT:
         granted: Decision | None = ROOT
     else:
-        by_identity = None if kind in _STRANGERS else _find_allow(request, applicable.identity)
+        by_identity = None if kind in STRANGERS else _find_allow(request, applicable.identity)
         granted = by_identity or by_resource
     if granted is None:
         return NO_MATCH

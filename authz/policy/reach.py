@@ -23,7 +23,7 @@ from authz.policy.index import Entries, Entry, Found
 from authz.policy.model import Effect
 from authz.policy.patterns import Piece, compile_arn
 from authz.policy.principals import Naming
-from authz.policy.request import AccessRequest, Context, PrincipalKind, Values
+from authz.policy.request import STRANGERS, AccessRequest, Context, PrincipalKind, Values
 from authz.policy.statements import CompiledStatement, Template
 from authz.policy.variables import Variable
 
@@ -166,7 +166,7 @@ def _weigh_grants(
         return by_itself
     if kind is PrincipalKind.ROOT:
         granted = Certainty.ALWAYS
-    elif kind is not PrincipalKind.ANONYMOUS and granted < enough:
+    elif kind not in STRANGERS and granted < enough:
         _, allows = _select(asked, applicable.identity)
         own = yield from _weigh_all(allows, asked, applicable.identity, enough)
         granted = max(granted, own)

@@ -42,6 +42,10 @@ class PrincipalKind(StrEnum):
     ANONYMOUS = "Anonymous"
 
 
+STRANGERS: Final = (PrincipalKind.ANONYMOUS, PrincipalKind.FEDERATED)
+"""Kinds of principals that have no policies of their own, and are of no account."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """Who acts, as policies see it. Built when a record is loaded, shared by all its requests.

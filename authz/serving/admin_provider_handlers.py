@@ -180,7 +180,8 @@ class ProviderHandlers:
     async def _prove(self, name: str, proof: LoginProof, source_ip: str, trace: Trace) -> Login:
         """Return whom the proof is of; too many that can be guessed raise `OverloadedError`."""
         is_guessed = proof.kind in GUESSED
-        attempt = self._limits.begin(proof.username, source_ip, provider=name) if is_guessed else None
+        begin = self._limits.begin
+        attempt = begin(proof.username, source_ip, provider=name) if is_guessed else None
         try:
             login = await self._take(name, proof, trace)
         except UnauthenticatedError:

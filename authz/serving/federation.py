@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from authz.identity.credential import Secret
-from authz.identity.external import Login, Trace, no_trace
+from authz.identity.external import Login, ProviderKind, Trace, no_trace
 
 
 class Federation(Protocol):
@@ -20,6 +20,10 @@ class Federation(Protocol):
 
     def find_provider(self, token: str) -> str:
         """Return the id of the provider that an ID token says to be from and for; nothing is verified."""
+        ...
+
+    def resolve(self, kind: ProviderKind, name: str) -> str:
+        """Return the name of the provider that is meant: the only one of its kind where none is named."""
         ...
 
     async def take_token(

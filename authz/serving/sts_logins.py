@@ -31,7 +31,7 @@ from authz.formats.sts_logins import (
     LoginRequest,
     render_login,
 )
-from authz.identity.external import Login
+from authz.identity.external import Login, ProviderKind
 from authz.identity.http import HttpRequest
 from authz.identity.principal import federated_principal, session_principal
 from authz.identity.session import TOKEN_LIMIT
@@ -145,7 +145,8 @@ class StsLogins:
         """
         if asked.action not in _GUESSED:
             return None
-        return self._limits.begin(asked.username, request.source_ip, provider=asked.provider)
+        provider = self._federation.resolve(_GUESSED[asked.action], asked.provider)
+        return self._limits.begin(asked.username, request.source_ip, provider=provider)
 
     async def _take_token(self, asked: LoginRequest, _: HttpRequest) -> Login:
         return await self._federation.take_token(
@@ -304,7 +305,10 @@ _KINDS: Final = {
 """Action → the kind of provider that takes its proof, for metrics."""
 
 
-_GUESSED: Final = frozenset({LDAP_IDENTITY, CUSTOM_TOKEN})
+_GUESSED: Final = {
+    LDAP_IDENTITY: ProviderKind.LDAP,
+    CUSTOM_TOKEN: ProviderKind.WEBHOOK,
+}
 """The actions whose proof people make up, and others may guess: a password, and a token of any kind."""
 
 

@@ -331,9 +331,7 @@ def test_a_stored_role_is_had_by_whom_it_trusts_with_the_tags_of_the_claim(
     site: Site, sts: Any
 ) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/web"
-    tags: dict[str, Any] = {
-        "https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}
-    }
+    tags: dict[str, Any] = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}}
 
     def token(sub: str = "rolf", **claims: Any) -> str:
         return site.oidc.login(sub, **claims).id_token

@@ -463,7 +463,7 @@ async def test_a_password_is_tried_out_within_the_limits_of_sts(site, surfaces):
                 assert not tried.steps[-1].ok
             # What is guessed here is guessed over STS, too: there is one count.
             with pytest.raises(OverloadedError):
-                surfaces.limits.begin("ALICE", PEER.split(":")[1])
+                surfaces.limits.begin("ALICE", PEER.split(":")[1], provider="dir")
         for told in (str(logs), str(tried)):
             assert "-password" not in told
             assert ADMIN_PASSWORD not in told
