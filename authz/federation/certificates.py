@@ -219,6 +219,8 @@ def _is_held_to_constraints(chain: Sequence[x509.Certificate], source: str) -> b
             found = authority.extensions.get_extension_for_class(x509.NameConstraints).value
         except x509.ExtensionNotFound:
             continue
+        except _UNREADABLE:
+            raise _UnusableError("the extensions of a CA cannot be read") from None
         kind = _NAME_KINDS.get(source)
         constrained = (*(found.permitted_subtrees or ()), *(found.excluded_subtrees or ()))
         if kind is None or not any(isinstance(each, kind) for each in constrained):
