@@ -11,7 +11,7 @@ MinIO's clients send the same requests. In two things the answers follow AWS, no
 never empty, as AWS's SDKs for Java take its ARN apart, and its id is spelt `AssumedRoleId`.
 
 Source: AWS STS API reference, "Actions", "Common Errors". Not here: requests whose proof is a provider's word
-(`sts_logins.py`), forms and XML (`aws_query.py`), who may (`serving/sts.py`).
+(`sts_logins.py`), decisions (`sts_messages.py`), forms and XML (`aws_query.py`), who may (`serving/sts.py`).
 """
 
 import re
@@ -22,6 +22,7 @@ from typing import Final
 from authz.formats import aws_query
 from authz.formats.aws_query import Parameters, QueryError, Tree
 from authz.formats.sts_logins import LOGIN_PARSERS, LoginRequest
+from authz.formats.sts_messages import ACTION, take_message
 from authz.formats.sts_parameters import (
     NAMESPACE,
     render_credentials,
@@ -46,6 +47,7 @@ STATUS: Final = {
     "IncompleteSignature": 400,
     "InternalFailure": 500,
     "InvalidAction": 400,
+    "InvalidAuthorizationMessageException": 400,
     "InvalidClientTokenId": 403,
     "InvalidIdentityToken": 400,
     "InvalidParameterValue": 400,
@@ -113,7 +115,15 @@ class KeyRequest:
     action: str = "GetAccessKeyInfo"
 
 
-SignedRequest = SessionRequest | CallerRequest | KeyRequest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRequest:
+    """`DecodeAuthorizationMessage`: of the decision with this id."""
+
+    decision_id: str
+    action: str = ACTION
+
+
+SignedRequest = SessionRequest | CallerRequest | KeyRequest | MessageRequest
 StsRequest = SignedRequest | LoginRequest
 
 
@@ -258,11 +268,16 @@ def _parse_key(parameters: Parameters, _: str) -> StsRequest:
     return KeyRequest(access_key_id=access_key_id)
 
 
+def _parse_message(parameters: Parameters, _: str) -> StsRequest:
+    return MessageRequest(decision_id=take_message(parameters))
+
+
 _PARSERS: Final[Mapping[str, Callable[[Parameters, str], StsRequest]]] = {
     ASSUME_ROLE: _parse_assume_role,
     GET_SESSION_TOKEN: _parse_session_token,
     "GetCallerIdentity": _parse_caller,
     "GetAccessKeyInfo": _parse_key,
+    ACTION: _parse_message,
     **LOGIN_PARSERS,
 }
 

@@ -33,6 +33,7 @@ from authz.formats.aws_query import QueryError
 from authz.formats.sts import (
     CallerRequest,
     KeyRequest,
+    MessageRequest,
     SessionRequest,
     SignedRequest,
     StsRequest,
@@ -43,6 +44,7 @@ from authz.formats.sts import (
     status_of,
 )
 from authz.formats.sts_logins import LoginRequest
+from authz.formats.sts_messages import render_decoded, unknown_message
 from authz.identity.http import HttpRequest
 from authz.identity.sigv4 import CLOCK_SKEW, Proof, find_proof
 from authz.serving.http_surface import HttpAnswer, ReadBody
@@ -175,22 +177,37 @@ class Sts:
             return await self._sessions.issue(asked, admitted)
         if isinstance(asked, KeyRequest):
             return await self._tell_account(asked, admitted)
+        if isinstance(asked, MessageRequest):
+            return self._decode(asked, admitted)
         # Whoever proves to be somebody may hear who: AWS lets no policy deny it either.
         request_id = self._authorizer.next_id()
         return request_id, render_caller(admitted.credential.acting.principal, request_id)
 
     async def _tell_account(self, asked: KeyRequest, admitted: Admitted) -> tuple[str, bytes]:
         """Answer whose an access key is, for those who are allowed to ask: that it exists is told, too."""
+        request_id = self._require_right(asked, admitted)
+        found = await self._authenticator.fetch_credential(asked.access_key_id)
+        if found is None or found.has_expired(self._clock.now()):
+            raise NotFoundError("there is no such access key; of temporary ones none is stored")
+        return request_id, render_key(self._account, request_id)
+
+    def _decode(self, asked: MessageRequest, admitted: Admitted) -> tuple[str, bytes]:
+        """Answer what a decision was made on, for those who are allowed to see anybody's."""
+        request_id = self._require_right(asked, admitted)
+        answer = self._authorizer.find_answer(asked.decision_id)
+        if answer is None:
+            raise unknown_message()
+        return request_id, render_decoded(answer.decision, answer.request, request_id)
+
+    def _require_right(self, asked: KeyRequest | MessageRequest, admitted: Admitted) -> str:
+        """Return the id of the decision that allows the caller this action."""
         need = admitted.need(asked.action, {})
         answer = self._authorizer.authorize(
             admitted.credential.acting, [need], admitted.asked, admitted.age
         )
         if not answer.decision.is_allowed:
             raise DeniedError(need, answer.decision_id)
-        found = await self._authenticator.fetch_credential(asked.access_key_id)
-        if found is None or found.has_expired(self._clock.now()):
-            raise NotFoundError("there is no such access key; of temporary ones none is stored")
-        return answer.decision_id, render_key(self._account, answer.decision_id)
+        return answer.decision_id
 
     # --- refusals -------------------------------------------------------------------------------------------
 

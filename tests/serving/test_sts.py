@@ -165,6 +165,28 @@ async def test_whose_access_key_it_is_hears_who_is_allowed_to(root, alice, attac
     assert (await alice.ask("GetAccessKeyInfo", AccessKeyId=ROOT_ID))["Account"] == ACCOUNT
 
 
+async def test_what_was_decided_on_hears_who_is_allowed_to(root, alice, attach):
+    await attach("no", policy("Deny", "sts:GetAccessKeyInfo"))
+    refused = await alice.send("GetAccessKeyInfo", AccessKeyId=ROOT_ID)
+    assert error_of(refused)[0] == "AccessDenied"
+    decision_id = refused.headers["x-amzn-requestid"]
+    assert (
+        await alice.send("DecodeAuthorizationMessage", EncodedMessage=decision_id)
+    ).status == 403
+    told = await root.ask("DecodeAuthorizationMessage", EncodedMessage=decision_id)
+    message = json.loads(told["DecodedMessage"])
+    assert (message["allowed"], message["explicitDeny"]) == (False, True)
+    assert message["matchedStatements"]["items"][0]["policy"].endswith(":policy/no")
+    context = message["context"]
+    assert context["principal"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert (context["action"], context["resource"]) == ("sts:GetAccessKeyInfo", "*")
+    keys = {item["key"]: item["values"]["items"] for item in context["conditions"]["items"]}
+    assert keys["aws:username"] == [{"value": "alice"}]
+    for unknown in (decision_id[:-1] + "F", "0" * 22, "no id", "é"):
+        answer = await root.send("DecodeAuthorizationMessage", EncodedMessage=unknown)
+        assert error_of(answer)[0] == "InvalidAuthorizationMessageException"
+
+
 async def test_an_access_key_that_has_expired_is_nobodys(root, alice, world):
     ends = world.clock.now() + 3600.0
     made = await world.control.access_keys.create("alice", expires_at=ends)
