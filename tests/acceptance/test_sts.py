@@ -170,6 +170,11 @@ def test_who_asks_hears_who_that_is(stack: Stack, alice: PolicyUser, sts: Sts) -
     assert root.get_caller_identity()["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
     key_id = alice.credential[0]
     assert root.get_access_key_info(AccessKeyId=key_id)["Account"] == ACCOUNT
+    with pytest.raises(ClientError) as refused:
+        sts.get_access_key_info(AccessKeyId=key_id)
+    decision_id = refused.value.response["ResponseMetadata"]["RequestId"]
+    decoded = root.decode_authorization_message(EncodedMessage=decision_id)["DecodedMessage"]
+    assert json.loads(decoded)["context"]["action"] == "sts:GetAccessKeyInfo"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
