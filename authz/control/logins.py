@@ -99,6 +99,8 @@ class Logins:
                     external_groups=groups,
                     absent_since=None,
                 )
+                if user.external_groups != old.external_groups:
+                    await _tell_keys(unit, user, identity)
                 if user != old:
                     user = replace(user, vouched_at=max(made_at, old.vouched_at or made_at))
                     await unit.users.replace(old, user)

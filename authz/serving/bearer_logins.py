@@ -21,8 +21,10 @@ from authz.access.loads import Loads
 from authz.access.principals import Principals
 from authz.access.shelf import Shelf
 from authz.clock import Clock
+from authz.control.logins import NO_POLICY
 from authz.errors import (
     AuthzError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     UnauthenticatedError,
@@ -30,7 +32,8 @@ from authz.errors import (
 )
 from authz.identity.external import Login, ProviderKind
 from authz.identity.records import external_name
-from authz.serving.external_users import External, ExternalUsers
+from authz.policy.request import PrincipalKind
+from authz.serving.external_users import SHUT_OUT, External, ExternalUsers
 from authz.serving.failure_budget import FailureBudget
 from authz.serving.federation import Federation
 from authz.telemetry.logs import get_logger
@@ -52,6 +55,14 @@ class PresentedKind(StrEnum):
     ID_TOKEN = "id_token"  # noqa: S105 - the name of a kind of token
     SESSION_TOKEN = "session_token"  # noqa: S105 - as above
     CERTIFICATE = "certificate"
+
+
+_ACTIONS: Final = {
+    PresentedKind.ID_TOKEN: "sts:AssumeRoleWithWebIdentity",
+    PresentedKind.CERTIFICATE: "sts:AssumeRoleWithCertificate",
+}
+"""What presenting a proof is to policies: a deny of it on `*` keeps its holder out, as it does over STS."""
+_OF_A_SESSION: Final = frozenset({"aws:tokenissuetime"})
 
 
 class Presented:
@@ -83,7 +94,8 @@ class Presented:
 class Proven(NamedTuple):
     """Who presents it: what decisions are made for, and the access key id of a session, empty for others.
 
-    `is_as_named` tells that it may do just what its principal may, so that asking about that one is the same.
+    `is_as_named` tells that it may do just what its principal may, so that asking about that one is the same:
+    no policies of its own, none that a login granted, and nothing that a login said, on which a deny may rest.
     """
 
     acting: UserEntry
@@ -93,11 +105,18 @@ class Proven(NamedTuple):
     @classmethod
     def of_credential(cls, credential: KeyEntry) -> "Proven":
         """Return who has proved to hold a credential."""
-        return cls(credential.acting, credential.id, _is_as_named(credential.acting))
+        is_as_named = _is_as_named(credential.acting, credential.owner)
+        return cls(credential.acting, credential.id, is_as_named)
 
 
-def _is_as_named(acting: UserEntry) -> bool:
-    return acting.own is None and not acting.handle.granted_ids
+def _is_as_named(acting: UserEntry, owner: UserEntry) -> bool:
+    if acting.own is not None or acting.handle.granted_ids:
+        return False
+    # A role's session has a name of its own: who asks about the role's asks about nobody.
+    is_user = acting.principal.kind is PrincipalKind.USER
+    return (
+        not is_user or acting.principal.facts.keys() - _OF_A_SESSION <= owner.principal.facts.keys()
+    )
 
 
 class BearerLogins:
@@ -137,7 +156,7 @@ class BearerLogins:
         found = self._bearers.find(presented.digest)
         if isinstance(found, Refused):
             raise UnauthenticatedError(found.code, found.message)
-        return None if found is None else _of_login(found)
+        return None if found is None else self._let_in(found, presented)
 
     async def load(self, presented: Presented, source_ip: str = "") -> Proven:
         """Return whose it is, asking whoever must be asked; `source_ip` is where it came from, if known.
@@ -159,7 +178,15 @@ class BearerLogins:
         except UnauthenticatedError:
             self._failures.spend(source_ip)
             raise
-        return _of_login(taken)
+        return self._let_in(taken, presented)
+
+    def _let_in(self, taken: Taken, presented: Presented) -> Proven:
+        """Refuse whom a deny keeps from logging in, as policies are now."""
+        acting = taken.acting
+        self._users.check_not_denied(acting, _ACTIONS[presented.kind])
+        # A certificate says who its holder is, and of that no more than its name: nobody asks with one again.
+        owner = acting if presented.kind is PresentedKind.CERTIFICATE else taken.owner
+        return Proven(acting, "", _is_as_named(acting, owner))
 
     def _of_session(self, credential: KeyEntry) -> Proven:
         proved = self._authenticator.check_session(credential, self._clock.now())
@@ -218,8 +245,12 @@ class BearerLogins:
         try:
             external = await self._users.find(login, is_news=is_news)
         except UnauthenticatedError as error:
-            self._bearers.refuse(key, Refused(error.code, error.message), since)
+            # Of the rest the next proof may say otherwise.
+            if error.message in {NO_POLICY, SHUT_OUT}:
+                self._bearers.refuse(key, Refused(error.code, error.message), since)
             raise
+        except ForbiddenError as error:
+            raise UnauthenticatedError("AccessDenied", error.message) from None
         if is_news:
             self._words.put(name, (identity.issued_at or 0.0, self._clock.monotonic()))
         self._log.info(
@@ -268,7 +299,3 @@ def _as_taken(login: Login, external: External) -> Taken:
     identity = login.identity
     ends = float("inf") if identity.expires_at is None else identity.expires_at
     return Taken(external.entry, external.acting, ends, grants=bool(identity.policies))
-
-
-def _of_login(taken: Taken) -> Proven:
-    return Proven(taken.acting, "", _is_as_named(taken.acting))

@@ -21,6 +21,7 @@ from authz.identity.external import ExternalIdentity, Login
 from authz.identity.principal import login_facts, vouched_principal
 from authz.identity.records import external_name
 from authz.policy.arn import ANY
+from authz.policy.decision import Verdict
 from authz.policy.request import NO_FACTS, AccessRequest, Context, Values
 
 SHUT_OUT = "the user may not log in here"
@@ -101,6 +102,15 @@ class ExternalUsers:
                 request = AccessRequest(who, action, ANY, context)
                 if not self._authorizer.decide(entry, request).is_allowed:
                     raise ForbiddenError(f"{who.arn} may not {action}, and its login asks for that")
+
+    def check_not_denied(self, acting: UserEntry, action: str) -> None:
+        """Refuse somebody whom a deny of `action` on `*` keeps from logging in; raises as `find`."""
+        who = acting.principal
+        request = AccessRequest(
+            who, action, ANY, Context(who.facts, NO_FACTS, NO_FACTS, self._clock.now())
+        )
+        if self._authorizer.decide(acting, request).verdict is Verdict.EXPLICITLY_DENIED:
+            raise UnauthenticatedError("AccessDenied", SHUT_OUT)
 
     async def check(self, login: Login) -> None:
         """Refuse who is known here and may not log in; nobody gets known by it.

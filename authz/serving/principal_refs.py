@@ -49,6 +49,9 @@ class PrincipalRefs:
         return found
 
     def _find_held(self, ref: PrincipalRef) -> Found:
+        if ref.by is PrincipalBy.BEARER_TOKEN:
+            # INVARIANT: a token is never a name; who takes tokens looks them up elsewhere.
+            return None
         if ref.by is PrincipalBy.ACCESS_KEY_ID:
             return (
                 self._root if ref.value == self._root.id else self._principals.find_key(ref.value)
@@ -96,6 +99,8 @@ class PrincipalRefs:
         """
         if ref.by is PrincipalBy.USER_NAME:
             return ref.value
+        if ref.by is not PrincipalBy.ARN:
+            return ""
         prefix = user_arn(self.account, "")
         return ref.value.removeprefix(prefix) if ref.value.startswith(prefix) else ""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from authz.control.access_keys import Said
 from authz.control.limits import REVOCATION_REACH
 from authz.control.lookup import list_all_groups
 from authz.control.ports import Slice, Written
@@ -83,6 +84,18 @@ async def test_a_login_brings_what_changed_and_leaves_the_rest(
     third = (await login(control, corp, "ann")).value
     assert (third.display_name, third.external_groups) == ("", ())
     assert await control.users.get("corp=ann") == third
+
+
+async def test_what_a_key_keeps_of_a_login_follows_the_groups_of_the_next(
+    control: Control, corp: Provider
+) -> None:
+    await login(control, corp, "ann", "admins")
+    said = Said(facts={"ldap:groups": ("admins",), "aws:federatedprovider": ("p",)})
+    made = (await control.access_keys.create("corp=ann", said=said)).value.key
+    identity = ExternalIdentity(name="ann", groups=("staff",), facts={"ldap:groups": ("staff",)})
+    await control.logins.adopt(corp.id, identity, has_policies=True)
+    kept = (await control.access_keys.get(made.id)).facts
+    assert kept == {"ldap:groups": ("staff",), "aws:federatedprovider": ("p",)}
 
 
 async def test_somebody_who_was_named_ahead_of_the_first_login_is_that_user(

@@ -45,6 +45,10 @@ class Site:
             await self.attach(each, TargetKind.PROVIDER, name)
         await self.world.settle()
 
+    async def give(self, name, document, kind, target):
+        await self.world.control.policies.create(name, document)
+        await self.attach(name, kind, target)
+
     async def attach(self, name, kind, target):
         await self.world.control.attachments.attach(name, kind, target)
         await self.world.settle()
@@ -701,14 +705,44 @@ async def test_a_service_learns_whose_a_token_is_and_asks_with_it(
 ):
     shown = token()
     for _ in range(2):
-        answer = (await authenticate(bearer_token=shown)).authentication
-        assert (answer.principal.arn, answer.access_key_id, answer.narrowed) == (ALICE, "", False)
+        # What the token says is known to who asks with it alone.
+        assert (await authenticate(bearer_token=shown)).failure.code == "AccessDenied"
+        answer = (await authenticate(bearer_token=shown, accepts_narrowed=True)).authentication
+        assert (answer.principal.arn, answer.access_key_id, answer.narrowed) == (ALICE, "", True)
         assert await allowed(shown) == "ALLOWED"
         assert await allowed(shown, "orders:Delete") == "IMPLICITLY_DENIED"
     assert corp.verified() == 1
     failure = (await authenticate(bearer_token=token(OTHER_RSA))).failure
     assert failure.code == "InvalidIdentityToken"
     assert await allowed(token(OTHER_RSA)) == "IMPLICITLY_DENIED"
+
+
+async def test_a_deny_on_a_claim_holds_for_a_service_that_asks(corp, token, authenticate, allowed):
+    document = json.loads(policy("Deny", "orders:*", "*"))
+    document["Statement"][0]["Condition"] = {"StringEquals": {"jwt:acr": "low"}}
+    await corp.give("no-low", json.dumps(document), TargetKind.PROVIDER, "corp")
+    shown = token(acr="low")
+    assert (await authenticate(bearer_token=shown)).failure.code == "AccessDenied"
+    assert await allowed(shown) == "EXPLICITLY_DENIED"
+
+
+async def test_who_may_not_log_in_is_let_in_by_no_token_either(corp, token, allowed, world):
+    shown = token()
+    assert await allowed(shown) == "ALLOWED"
+    await corp.give("out", policy("Deny", "sts:AssumeRoleWithWebIdentity"), TargetKind.PROVIDER, "corp")  # fmt: skip
+    assert await allowed(shown) != "ALLOWED"
+    assert await allowed(token(sub="alice", n=1)) != "ALLOWED"
+
+
+async def test_a_token_with_tags_that_nothing_allows_is_looked_at_once(corp, token, allowed):
+    tags = {"https://aws.amazon.com/tags": {"principal_tags": {"team": ["red"]}}}
+    shown = token(**tags)
+    for _ in range(5):
+        assert await allowed(shown) == "IMPLICITLY_DENIED"
+    # Twice, for the first time it was new that there is such a user.
+    assert corp.verified() == 2
+    # Another one of the same user is none the worse for it.
+    assert await allowed(token()) == "ALLOWED"
 
 
 async def test_what_a_token_grants_is_told_to_those_only_who_can_ask_with_it(
