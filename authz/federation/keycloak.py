@@ -10,12 +10,19 @@ here: what follows from it (`control`).
 """
 
 import base64
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote as percent_encode
 
 from authz.clock import Clock
 from authz.federation.jwks import ProviderKeys
-from authz.federation.outbound import Outbound, UnreachableError, parse_json
+from authz.federation.outbound import (
+    Fetched,
+    Outbound,
+    UnreachableError,
+    parse_json,
+    parse_json_list,
+)
 from authz.formats.provider_oidc import OidcConfig
 from authz.identity.credential import Secret
 
@@ -57,24 +64,44 @@ class KeycloakUsers:
         """
         if name in {".", ".."}:  # a path would lead elsewhere; no id of Keycloak's is so
             return None
-        url = f"{self._users}/{percent_encode(name, safe='')}"
-        fetched = await self._outbound.fetch(url, headers=await self._authorization())
+        fetched = await self._ask(f"/{percent_encode(name, safe='')}")
         if fetched.status == 404:
             await self._check_address()
             return False
-        if fetched.status in {401, 403}:
-            self._token_ends_at = float("-inf")
-        enabled = parse_json(fetched).get("enabled")
-        if not isinstance(enabled, bool):
-            raise UnreachableError("no user")
-        return enabled
+        return _read_enabled(parse_json(fetched)) or await self._is_only_locked(name)
+
+    async def _is_only_locked(self, name: str) -> bool:
+        """Tell whether a user who is said to be disabled only had too many failed logins.
+
+        While its brute force protection holds, Keycloak says `enabled: false` of a user who is asked for alone,
+        and not in lists. Whoever sends wrong passwords would shut the user out here.
+        """
+        fetched = await self._ask(f"?search={percent_encode(f'id:{name}', safe='')}")
+        for user in parse_json_list(fetched):
+            if user.get("id") == name:
+                return _read_enabled(user)
+        raise UnreachableError("no user in the list")
 
     async def _check_address(self) -> None:
-        fetched = await self._outbound.fetch(
-            f"{self._users}/count", headers=await self._authorization()
-        )
-        if fetched.status != 200:
+        if (await self._ask("/count")).status != 200:
             raise UnreachableError("no realm at this address")
+
+    async def _ask(self, rest: str) -> Fetched:
+        """Ask below the list of users; once more with a new token where the old one is not taken."""
+        url = f"{self._users}{rest}"
+        used = await self._authorization()
+        fetched = await self._outbound.fetch(url, headers=used)
+        if fetched.status == 401:  # ended early: the key that signed it is withdrawn, say
+            self._drop_token(used)
+            fetched = await self._outbound.fetch(url, headers=await self._authorization())
+        if fetched.status in {401, 403}:
+            self._token_ends_at = float("-inf")
+        return fetched
+
+    def _drop_token(self, used: Mapping[str, str]) -> None:
+        """Drop the token unless somebody else who asks has a newer one by now."""
+        if used["authorization"] == f"Bearer {self._token.reveal()}":
+            self._token_ends_at = float("-inf")
 
     async def _authorization(self) -> dict[str, str]:
         now = self._clock.monotonic()
@@ -103,6 +130,13 @@ class KeycloakUsers:
             raise UnreachableError("no access token")
         is_number = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
         return Secret(token), float(lifetime) if is_number else 0.0  # type: ignore[arg-type]  # told above
+
+
+def _read_enabled(user: Mapping[str, object]) -> bool:
+    enabled = user.get("enabled")
+    if not isinstance(enabled, bool):
+        raise UnreachableError("no user")
+    return enabled
 
 
 def is_header_safe(token: str) -> bool:

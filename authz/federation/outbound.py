@@ -183,6 +183,25 @@ def parse_json(fetched: Fetched) -> Mapping[str, object]:
         raise UnreachableError("not json") from None
 
 
+def parse_json_list(fetched: Fetched) -> tuple[Mapping[str, object], ...]:
+    """Return the JSON list of objects of an answer with status 200; raises `UnreachableError`."""
+    if fetched.status != 200:
+        raise UnreachableError(f"status {fetched.status}")
+    try:
+        # Read as the member of an object, as `parse_object` reads no lists.
+        whole = parse_object(b'{"list":%b}' % fetched.body, parts_limit=ANSWER_PARTS)
+    except ParseError:
+        raise UnreachableError("not json") from None
+    listed = whole["list"]
+    if (
+        len(whole) > 1
+        or not isinstance(listed, list)
+        or not all(isinstance(one, dict) for one in listed)
+    ):
+        raise UnreachableError("no list")
+    return tuple(listed)
+
+
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read the body as it was sent: unpacking what was packed unasked could make it any size."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":

@@ -18,7 +18,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     name: json.loads(text) for name, text in _EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
 }
 EXPECTED = {
-    "keycloak": ("alice", ("/staff", "/staff/admins"), ("offline_access", "uma_authorization", "readonly")),
+    "keycloak": ("alice", ("/staff", "/staff/admins"), ("readonly",)),
     "okta": ("alice@example.com", ("Everyone", "Data Team"), ()),
     "entra-id": ("alice@example.com", tuple(SHAPES["Entra ID"]["groups"]), ("consoleAdmin",)),
     "google": ("alice@example.com", (), ()),

@@ -380,6 +380,7 @@ async def test_whom_keycloak_has_deleted_or_disabled_is_refused(site: Site, issu
     keys = [await site.log_in(corp, name, "kept") for name in ("here", "off", "gone")]
     issuer.serve(f"{USERS}/here", {"enabled": True})
     issuer.serve(f"{USERS}/off", {"enabled": False})
+    issuer.serve(f"{USERS}?search=id%3Aoff", [{"id": "off", "enabled": False}])
     await site.next_round()
     assert [await site.one.can_write(key) for key in keys] == [False, None, None]
     assert (await site.user("here")).external_groups == ("kept",)
