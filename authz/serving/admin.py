@@ -86,6 +86,7 @@ TAKING_CALLER: Final = TAKING_SOURCE | {
         "ProviderService/CreateProvider",
         "ProviderService/UpdateProvider",
         "ProviderService/DeleteProvider",
+        "SessionService/RevokeSessions",
     )
 }
 """Methods that are something else for some callers, and those that say in the log who called."""

@@ -99,26 +99,33 @@ class SessionHandlers:
             raise InvalidError("set `all` to list everybody's", field="all")
 
     async def revoke_sessions(
-        self, request: wire.RevokeSessionsRequest
+        self, request: wire.RevokeSessionsRequest, caller: KeyEntry
     ) -> wire.RevokeSessionsResponse:
         """End the sessions of a user or a role, or of all who came by a provider, or one session."""
-        if request.HasField("access_key_id"):
-            one = await self._sessions.revoke(request.access_key_id)
-            return wire.RevokeSessionsResponse(revision=one.revision)
-        if request.HasField("role_name"):
-            stored = (await self._roles.get(request.role_name)).name
-            demand_spelling(request.role_name, stored, "role_name")
-            of_role = await self._sessions.revoke_role(request.role_name)
-            return wire.RevokeSessionsResponse(revision=of_role.revision)
-        if request.HasField("provider_name"):
-            stored = (await self._providers.get(request.provider_name)).name
-            demand_spelling(request.provider_name, stored, "provider_name")
-            of_provider = await self._providers.revoke(request.provider_name)
-            return wire.RevokeSessionsResponse(revision=of_provider.revision)
-        stored = (await self._users.get(request.user_name)).name
-        demand_spelling(request.user_name, stored, "user_name")
-        made = await self._sessions.revoke_user(request.user_name)
-        return wire.RevokeSessionsResponse(revision=made.revision)
+        of = request.WhichOneof("target") or "user_name"
+        name = str(getattr(request, of))
+        revision = await self._revoke(of, name)
+        self._log.info(
+            "sessions_revoked",
+            access_key_id=caller.id,
+            principal=caller.acting.principal.arn,
+            of=of,
+            name=name,
+            revision=revision,
+        )
+        return wire.RevokeSessionsResponse(revision=revision)
+
+    async def _revoke(self, of: str, name: str) -> int:
+        if of == "access_key_id":
+            return (await self._sessions.revoke(name)).revision
+        if of == "role_name":
+            demand_spelling(name, (await self._roles.get(name)).name, of)
+            return (await self._sessions.revoke_role(name)).revision
+        if of == "provider_name":
+            demand_spelling(name, (await self._providers.get(name)).name, of)
+            return (await self._providers.revoke(name)).revision
+        demand_spelling(name, (await self._users.get(name)).name, of)
+        return (await self._sessions.revoke_user(name)).revision
 
 
 def own_parent_of(caller: KeyEntry) -> Parent:

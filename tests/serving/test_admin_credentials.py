@@ -7,6 +7,7 @@ import hashlib
 import json
 
 import pytest
+import structlog
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -364,7 +365,14 @@ async def test_one_session_ends_and_no_other(call, new_session):
     made, session = await new_session()
     _, other = await new_session()
     revoke = sessions.RevokeSessionsRequest(access_key_id=made.access_key_id)
-    await call(ROOT, f"{SESSIONS}/RevokeSessions", revoke)
+    with structlog.testing.capture_logs() as logs:
+        await call(ROOT, f"{SESSIONS}/RevokeSessions", revoke)
+    told = next(one for one in logs if one["event"] == "sessions_revoked")
+    assert (told["of"], told["name"], told["access_key_id"]) == (
+        "access_key_id",
+        made.access_key_id,
+        ROOT[0],
+    )
     with pytest.raises(UnauthenticatedError):
         await call(session, GET_USER, users.GetUserRequest(name="bob"))
     assert (await call(other, GET_USER, users.GetUserRequest(name="bob"))).user.name == "bob"
